@@ -1,0 +1,63 @@
+# The two commands of the README: `make demo` and `make test`. Both need python >= 3.10 with venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The root is the package: keep it off sys.path, or `import evaluate` would find ours.
+export PYTHONSAFEPATH := 1
+export NO_ALBUMENTATIONS_UPDATE := 1
+WORKERS ?= 2
+DEMO ?= demo-out
+
+.PHONY: demo test format lint types lock bench clean
+
+demo: $(VENV)/ready
+	$(BIN)/flawsmith demo $(DEMO)/strips --kind severstal --count 48 --seed 7
+	$(BIN)/flawsmith run $(DEMO)/strips $(DEMO)/run --count 60 --seed 7
+	@echo "data set: $(DEMO)/run/dataset"
+	@echo "report:   $(DEMO)/run/report.html"
+
+test: $(VENV)/ready lint types
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(VENV)/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(VENV)/ready .typing/flawsmith
+	$(BIN)/mypy
+
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/rle.py
+	$(BIN)/python benchmarks/augment.py
+
+# The lock holds for Python 3.11; other versions resolve from the ranges in pyproject.toml.
+$(VENV)/ready: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+	    $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	else \
+	    $(BIN)/python -m pip install --quiet -e '.[dev]'; \
+	fi
+	touch $@
+
+# mypy finds the package `flawsmith` through this link, since the root carries no such name.
+.typing/flawsmith:
+	mkdir -p .typing
+	ln -sfn .. $@
+
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	printf 'torch==2.14.1\ntorchvision==0.29.1\n' > $(VENV)-lock/pins.txt
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --constraint $(VENV)-lock/pins.txt \
+	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    --allow-unsafe --output-file requirements.lock
+	rm -rf $(VENV)-lock
+
+clean:
+	rm -rf build dist *.egg-info .typing .mypy_cache .ruff_cache .pytest_cache

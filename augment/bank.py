@@ -1,0 +1,172 @@
+"""The bank: real defects by class, cut out of their photos, and changed as one draws them.
+
+An entry is a cluster of a class's connected components that lie close together, so that a cloud of
+pits stays a cloud.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from flawsmith.augment.noise import wobble
+from flawsmith.augment.settings import AugmentSettings
+from flawsmith.data.cache import SampleCache
+from flawsmith.data.scan import Component, Scan
+from flawsmith.data.visibility import distance_outside
+from flawsmith.sample import Image, Masks
+
+# Components of a class this close (in pixels, between boxes) count as one defect.
+CLUSTER_GAP = 12
+# Surface cut out with the defect on each side, for its tone and its seam.
+MARGIN = 12
+# Surface nearer than this to any defect may be part of it: annotations are a pixel or two off.
+CLEARANCE = 3
+MIN_AREA = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A defect in the bank: sample index, plane, and its box (x0, y0, x1, y1) in pixels."""
+
+    sample: int
+    plane: int
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A defect with the surface around it.
+
+    image: (h, w[, 3]) uint8; mask: (h, w) bool, the defect; clean: (h, w) bool, plain surface.
+    touches: borders of its photo that cut the defect; centre: its relative (x, y) there.
+    """
+
+    image: Image
+    mask: Masks
+    clean: Masks
+    touches: frozenset[str]
+    centre: tuple[float, float]
+
+
+Bank = dict[int, tuple[tuple[int, tuple[Entry, ...]], ...]]
+
+
+def make_bank(scan: Scan, planes: tuple[int, ...]) -> Bank:
+    """Return, a class, the (sample index, entries) of the samples that show it."""
+    bank: dict[int, list[tuple[int, tuple[Entry, ...]]]] = defaultdict(list)
+    for index, facts in enumerate(scan.facts):
+        for plane in planes:
+            parts = [c for c in facts.components if c.plane == plane]
+            entries = tuple(
+                Entry(index, plane, box) for box, area in _clusters(parts) if area >= MIN_AREA
+            )
+            if entries:
+                bank[plane].append((index, entries))
+    return {plane: tuple(entries) for plane, entries in bank.items()}
+
+
+def draw_entry(generator: np.random.Generator, bank: Bank, plane: int) -> Entry:
+    """Draw an image of the class, then one of its defects: no image crowds out the others."""
+    images = bank[plane]
+    _, entries = images[generator.integers(len(images))]
+    return entries[generator.integers(len(entries))]
+
+
+def _clusters(parts: list[Component]) -> list[tuple[tuple[int, int, int, int], int]]:
+    """Return (box, area) of the groups of components whose boxes lie within CLUSTER_GAP."""
+    boxes = [((c.x, c.y, c.x + c.width, c.y + c.height), c.area) for c in parts]
+    merged: list[tuple[tuple[int, int, int, int], int]] = []
+    for box, area in boxes:
+        near = [m for m in merged if _near(m[0], box)]
+        while near:
+            merged = [m for m in merged if m not in near]
+            box, area = _join(box, *(m[0] for m in near)), area + sum(m[1] for m in near)
+            near = [m for m in merged if _near(m[0], box)]
+        merged.append((box, area))
+    return merged
+
+
+def _near(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    gap_x = max(a[0], b[0]) - min(a[2], b[2])
+    gap_y = max(a[1], b[1]) - min(a[3], b[3])
+    return max(gap_x, gap_y) <= CLUSTER_GAP
+
+
+def _join(*boxes: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
+
+
+def cut_out(samples: SampleCache, entry: Entry) -> Cutout:
+    """Cut a defect out of its photo with its margin of surface."""
+    sample = samples[entry.sample]
+    height, width = sample.image.shape[:2]
+    x0, y0, x1, y1 = entry.box
+    rows = slice(max(0, y0 - MARGIN), min(height, y1 + MARGIN))
+    columns = slice(max(0, x0 - MARGIN), min(width, x1 + MARGIN))
+    # Only this cluster: another one of its class may reach into the margin.
+    mask = np.zeros((height, width), bool)
+    mask[y0:y1, x0:x1] = sample.masks[entry.plane, y0:y1, x0:x1]
+    others = sample.union[rows, columns]
+    sides = {"left": x0 == 0, "top": y0 == 0, "right": x1 == width, "bottom": y1 == height}
+    return Cutout(
+        image=sample.image[rows, columns],
+        mask=mask[rows, columns],
+        clean=distance_outside(others) > CLEARANCE,
+        touches=frozenset(side for side, cut in sides.items() if cut),
+        centre=((x0 + x1) / 2 / width, (y0 + y1) / 2 / height),
+    )
+
+
+def vary(generator: np.random.Generator, cutout: Cutout, settings: AugmentSettings) -> Cutout:
+    """Return the defect flipped, turned, scaled and wobbled by one smooth map for all its arrays.
+
+    A defect cut by a border is only flipped: any turn would expose the cut.
+    """
+    flipped = _flip(cutout, *generator.random(2) < 0.5)
+    angle = np.deg2rad(generator.uniform(-settings.rotate, settings.rotate))
+    factor = float(np.exp(generator.uniform(*np.log(settings.scale))))
+    if flipped.touches:
+        return flipped
+    h, w = flipped.mask.shape
+    cos, sin = np.cos(angle) * factor, np.sin(angle) * factor
+    out_h = int(np.ceil(abs(h * cos) + abs(w * sin)))
+    out_w = int(np.ceil(abs(w * cos) + abs(h * sin)))
+    size = max(np.ptp(np.argwhere(flipped.mask), axis=0).max(), 8)
+    dx, dy = wobble(
+        generator, (out_h, out_w), settings.elastic * min(size, 64) / 2, max(size / 2, 8)
+    )
+    # Inverse map: from each output pixel back to the cutout, about both centres.
+    y, x = np.mgrid[:out_h, :out_w].astype(np.float32)
+    x, y = x - (out_w - 1) / 2 + dx, y - (out_h - 1) / 2 + dy
+    map_x = ((x * cos + y * sin) / factor**2 + (w - 1) / 2).astype(np.float32)
+    map_y = ((y * cos - x * sin) / factor**2 + (h - 1) / 2).astype(np.float32)
+    image = cv2.remap(
+        flipped.image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    mask, clean = (
+        cv2.remap(a.view(np.uint8), map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+        for a in (flipped.mask, flipped.clean)
+    )
+    return replace(
+        flipped,
+        image=np.asarray(image, np.uint8),
+        mask=np.asarray(mask).view(np.bool_),
+        clean=np.asarray(clean).view(np.bool_),
+    )
+
+
+def _flip(cutout: Cutout, across: bool, down: bool) -> Cutout:
+    image, mask, clean, touches = cutout.image, cutout.mask, cutout.clean, set(cutout.touches)
+    x, y = cutout.centre
+    for wanted, axis, low, high in ((across, 1, "left", "right"), (down, 0, "top", "bottom")):
+        if wanted:
+            image, mask, clean = (np.flip(a, axis) for a in (image, mask, clean))
+            swapped = {low: high, high: low}
+            touches = {swapped.get(side, side) for side in touches}
+            x, y = (1 - x, y) if axis == 1 else (x, 1 - y)
+    return Cutout(
+        *(np.ascontiguousarray(a) for a in (image, mask, clean)), frozenset(touches), (x, y)
+    )

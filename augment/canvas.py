@@ -1,0 +1,72 @@
+"""A clean image while defects are painted into it: what is taken, what was changed, where from."""
+
+from typing import Any
+
+import numpy as np
+
+from flawsmith.augment.region import Region
+from flawsmith.augment.settings import AugmentSettings
+from flawsmith.data.cache import SampleCache
+from flawsmith.data.visibility import is_visible
+from flawsmith.sample import Image, Masks, Sample
+
+View = tuple[slice, slice]
+
+
+def pick_background(
+    generator: np.random.Generator, samples: SampleCache, backgrounds: tuple[int, ...]
+) -> Sample:
+    """Draw a clean sample."""
+    return samples[backgrounds[generator.integers(len(backgrounds))]]
+
+
+class Canvas:
+    """The image being painted, with its (K, H, W) masks and the holes of the defects so far."""
+
+    def __init__(self, background: Sample, classes: int, region: Region) -> None:
+        self.background = background
+        self.image: Image = background.image.copy()
+        self.masks: Masks = np.zeros((classes, *self.image.shape[:2]), bool)
+        self.taken: Masks = np.zeros(self.image.shape[:2], bool)
+        self.region = region.of(background.image)
+
+    def overlap(self, shape: tuple[int, ...], corner: tuple[int, int]) -> tuple[View, View]:
+        """Return where a patch of (h, w) at a corner (row, column) meets the image: in each."""
+        view, own = [], []
+        for start, length, full in zip(corner, shape[:2], self.taken.shape, strict=True):
+            low, high = max(0, start), min(full, start + length)
+            view.append(slice(low, high))
+            own.append(slice(low - start, high - start))
+        return (view[0], view[1]), (own[0], own[1])
+
+    def clean(self, view: View) -> Masks:
+        """Return where the view shows the part's plain surface."""
+        return self.region[view] & ~self.taken[view]
+
+    def paint(self, plane: int, view: View, painted: Image, mask: Masks, hole: Masks) -> bool:
+        """Take over the painted view inside the hole; refuse (False) what could not be seen.
+
+        All arrays have the view's size. Pixels outside of the hole keep their bytes.
+        """
+        before = self.image[view]
+        if not mask.any() or not is_visible(before, painted, mask):
+            return False
+        before[hole] = painted[hole]
+        self.masks[plane][view] |= mask
+        self.taken[view] |= hole
+        return True
+
+    def finish(
+        self, sample_id: str, method: str, settings: AugmentSettings, meta: dict[str, Any]
+    ) -> Sample:
+        """Return the painted sample; it belongs to its background's group."""
+        provenance = {
+            "method": method,
+            "background": self.background.id,
+            "mask_source": settings.mask_source,
+            "hole_px": settings.feather,
+            "seed": settings.seed,
+            **meta,
+        }
+        group = self.background.group
+        return Sample(sample_id, self.image, self.masks, "defective", group, provenance)

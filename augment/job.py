@@ -1,0 +1,129 @@
+"""From a scanned data set and settings to candidates on disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flawsmith.augment.settings import AugmentSettings, Method
+from flawsmith.augment.symmetry import allowed_flips, thumbnails
+from flawsmith.data.build import Built, Recipe, build, finished
+from flawsmith.data.fingerprint import fingerprint
+from flawsmith.data.formats import ReadOptions, read_dataset
+from flawsmith.data.scan import Scan, scan
+from flawsmith.data.staging import staged
+from flawsmith.data.writing import Spec
+from flawsmith.errors import InputError
+from flawsmith.progress import say
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """A recipe with the facts that its data set needs before the first sample."""
+
+    recipe: Recipe
+    spec: Spec
+    notices: tuple[str, ...] = ()
+
+
+def missing_for(method: Method, found: Scan, settings: AugmentSettings | None = None) -> str | None:
+    """Return why a method cannot work on this data, or None."""
+    clean, defective = found.where("good"), found.where("defective")
+    if method == "classical":
+        label = settings.sources if settings else "defective"
+        have = {"defective": defective, "good": clean, "all": clean + defective}[label]
+        return None if have else f"no {'usable' if label == 'all' else label} image"
+    if not clean:
+        return "no clean image to put defects into"
+    from_bank = method == "paste" or (settings is not None and settings.mask_source == "bank")
+    return "no image with a defect and its mask" if from_bank and not defective else None
+
+
+def prepare(found: Scan, settings: AugmentSettings) -> Candidates:
+    """Return the method's recipe for this data; raises InputError when it cannot work on it."""
+    reason = missing_for(settings.method, found, settings)
+    if reason:
+        raise InputError(
+            f"{settings.method} cannot work here: {reason}",
+            where=found.dataset.root,
+            mend="see flawsmith data info; --assume-good if images without masks are clean",
+        )
+    classes = found.dataset.classes
+    if settings.method == "paste":
+        from flawsmith.augment.paste import Paste
+
+        return Candidates(Paste.of(found, settings), Spec(classes, overlap=False))
+    if settings.method == "procedural":
+        from flawsmith.augment.procedural import Procedural
+
+        recipe = Procedural.of(found, settings)
+        return Candidates(recipe, Spec(recipe.shapes.classes, overlap=False))
+    return _classical(found, settings)
+
+
+def _classical(found: Scan, settings: AugmentSettings) -> Candidates:
+    from flawsmith.augment.classical import Classical
+
+    unknown = set(settings.classes or ()) - set(found.dataset.classes)
+    if unknown:
+        raise InputError(
+            f"no class {', '.join(sorted(unknown))}", mend=f"one of {found.dataset.classes}"
+        )
+    flips, notices = _flips(found), ()
+    if settings.preset == "safe" and not all(flips):
+        names = [n for n, ok in zip(("left-right", "top-bottom"), flips, strict=True) if not ok]
+        say_so = f"{' and '.join(names)} flips left out: flipped clean images look like no real one"
+        notices = (say_so,)
+    recipe = Classical.of(found, settings, flips)
+    return Candidates(recipe, Spec(found.dataset.classes, overlap=found.overlap), notices)
+
+
+def _flips(found: Scan) -> tuple[bool, bool]:
+    """Judge by clean images (else by all), one a group: exposures of a part are not its like."""
+    indices = found.where("good") or list(range(len(found.facts)))
+    one_each = list({found.facts[i].group: i for i in indices}.values())
+    return allowed_flips(thumbnails(found.dataset, one_each))
+
+
+def augment(
+    src: Path,
+    out: Path,
+    settings: AugmentSettings,
+    *,
+    options: ReadOptions,
+    to: str = "folder",
+    workers: int = 1,
+    overwrite: bool = False,
+    jpeg: bool = False,
+) -> Built:
+    """Write ``settings.count`` candidates made from the data set ``src`` as the data set ``out``.
+
+    Resumes an interrupted job; raises InputError for unusable input and OutputError when writing
+    fails, with nothing under the name ``out``.
+    """
+    dataset = read_dataset(src, options)
+    job: dict[str, Any] = {
+        "command": "augment",
+        "source": fingerprint(dataset),
+        "options": vars(options),
+        "settings": settings.model_dump(mode="json"),
+        "format": to,
+        "jpeg": jpeg,
+    }
+    with staged(out, job, overwrite=overwrite) as stage:
+        if stage.done:
+            say(f"{out} is complete already")
+            return finished(out)
+        found = scan(dataset, workers=workers, on_error=options.on_error)
+        candidates = prepare(found, settings)
+        for notice in candidates.notices:
+            say(f"note: {notice}")
+        return build(
+            stage.path,
+            candidates.recipe,
+            settings.count,
+            format_name=to,
+            spec=Spec(candidates.spec.classes, candidates.spec.overlap, jpeg),
+            made_by={"command": "augment", "settings": settings.model_dump(mode="json")},
+            workers=workers,
+            label=settings.method,
+        )

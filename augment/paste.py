@@ -1,0 +1,142 @@
+"""Copy-paste: a real defect, cut by its mask, joined into a clean image. The baseline to beat."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flawsmith.augment.bank import Bank, Cutout, cut_out, draw_entry, make_bank, vary
+from flawsmith.augment.blend import feather, hole_of, match_tone, poisson
+from flawsmith.augment.canvas import Canvas, View, pick_background
+from flawsmith.augment.reshape import as_channels, reshape
+from flawsmith.augment.region import Region, Wish, places
+from flawsmith.augment.settings import AugmentSettings
+from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, with_position
+from flawsmith.data.build import Refused
+from flawsmith.data.cache import SampleCache
+from flawsmith.data.scan import Scan
+from flawsmith.data.visibility import window
+from flawsmith.sample import Image, Masks, Sample
+from flawsmith.seeding import rng
+
+# How often a defect is redrawn when it does not fit or cannot be seen.
+ATTEMPTS = 25
+# Places tried for a defect; the one whose surface differs least from the donor's is taken.
+CHOICES = 6
+
+
+@dataclass(frozen=True)
+class Paste:
+    """The recipe: sample i is background and defects drawn from (seed, i)."""
+
+    samples: SampleCache
+    backgrounds: tuple[int, ...]
+    bank: Bank
+    shapes: ShapeSource
+    planes: tuple[int, ...]
+    settings: AugmentSettings
+
+    @staticmethod
+    def of(scan: Scan, settings: AugmentSettings) -> "Paste":
+        """Prepare the recipe from the clean and the defective samples of a scan."""
+        samples = SampleCache(scan.dataset)
+        source = shape_source(settings, scan, samples)
+        names = scan.dataset.classes
+        bank = make_bank(scan, tuple(range(len(names))))
+        planes = tuple(names.index(source.classes[p]) for p in wanted_planes(settings, source))
+        return Paste(samples, tuple(scan.where("good")), bank, source, planes, settings)
+
+    def make(self, index: int) -> Sample | Refused:
+        generator = rng(self.settings.seed, "paste", index)
+        background = pick_background(generator, self.samples, self.backgrounds)
+        canvas = Canvas(background, len(self.samples.dataset.classes), Region(self.settings.roi))
+        donors: list[dict[str, Any]] = []
+        redrawn: Counter[str] = Counter()
+        for _ in range(int(generator.integers(*self.settings.per_image, endpoint=True))):
+            # The class is drawn once: redrawing it would favour those that fit easily.
+            plane = self.planes[generator.integers(len(self.planes))]
+            for _ in range(ATTEMPTS):
+                fault = self._add(generator, canvas, plane, donors)
+                if fault is None:
+                    break
+                redrawn[fault] += 1
+        if not donors:
+            return Refused(redrawn.most_common(1)[0][0])
+        meta = {"blend": self.settings.blend, "defects": donors, "redrawn": dict(redrawn)}
+        return canvas.finish(f"paste_{index:06d}", "paste", self.settings, meta)
+
+    def _add(
+        self,
+        generator: np.random.Generator,
+        canvas: Canvas,
+        plane: int,
+        donors: list[dict[str, Any]],
+    ) -> str | None:
+        """Try one defect; return what hindered it, or None when it is in the canvas."""
+        entry = draw_entry(generator, self.bank, plane)
+        cutout = vary(generator, cut_out(self.samples, entry), self.settings)
+        cutout, origin = self._shaped(generator, cutout, plane, canvas)
+        if cutout.mask.sum() < 4:
+            return "nothing left of the mask"
+        rows, columns = window(cutout.mask, 0)
+        mask = cutout.mask[rows, columns]
+        wish = with_position(Wish(cutout.touches, cutout.centre), self.settings)
+        spots = places(generator, mask, canvas.region, canvas.taken, wish, CHOICES)
+        if not spots:
+            return "no room in the region"
+        corners = [(row - rows.start, column - columns.start) for row, column in spots]
+        best = min((fit(canvas, cutout, corner) for corner in corners), key=lambda f: f.seam)
+        if not self._join(canvas, best, plane):
+            return "change not visible"
+        donor = self.samples.dataset.ids[entry.sample]
+        name = self.samples.dataset.classes[plane]
+        donors.append({"class": name, "donor": donor, "mask": origin})
+        return None
+
+    def _shaped(
+        self, generator: np.random.Generator, cutout: Cutout, plane: int, canvas: Canvas
+    ) -> tuple[Cutout, str]:
+        """Return the cutout under the mask wanted: its own, or one of another source."""
+        if self.settings.mask_source == "bank":
+            return cutout, "bank"
+        name = self.samples.dataset.classes[plane]
+        frame = canvas.image.shape[:2]
+        shape = self.shapes.draw(generator, self.shapes.classes.index(name), (frame[0], frame[1]))
+        return reshape(cutout, shape.mask), shape.origin
+
+    def _join(self, canvas: Canvas, fitted: "Fitted", plane: int) -> bool:
+        """Blend the fitted patch into the canvas; False if nothing could be seen of it."""
+        blend = poisson if self.settings.blend == "poisson" else feather
+        width = self.settings.feather
+        painted = blend(canvas.image[fitted.view], fitted.patch, fitted.mask, width)
+        hole = hole_of(fitted.mask, width)
+        return canvas.paint(plane, fitted.view, painted, fitted.mask, hole)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A patch toned for one place: its view of the canvas, and how far its surface differs there.
+
+    seam: mean absolute difference of the two surfaces around the defect, in grey levels.
+    """
+
+    view: View
+    patch: Image
+    mask: Masks
+    seam: float
+
+
+def fit(canvas: Canvas, cutout: Cutout, corner: tuple[int, int]) -> Fitted:
+    """Tone a cutout for the place where its window's top left is ``corner`` (row, column)."""
+    view, own = canvas.overlap(cutout.mask.shape, corner)
+    target, mask, clean = canvas.image[view], cutout.mask[own], cutout.clean[own]
+    patch = as_channels(cutout.image[own], target.ndim)
+    free = canvas.clean(view)
+    patch = match_tone(patch, clean, target, free)
+    both = clean & free
+    if not both.any():
+        return Fitted(view, patch, mask, 255.0)
+    return Fitted(
+        view, patch, mask, float(np.abs(patch[both] - target[both].astype(np.float32)).mean())
+    )

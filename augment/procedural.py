@@ -1,0 +1,115 @@
+"""Drawn defects on clean images, for users without any: shape from a mask source, look from noise.
+
+The idea is DRAEM's (arXiv 2108.07610), with the check that it lacks: a change that cannot be seen
+against the surface gets no label.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from flawsmith.augment.blend import feather, hole_of
+from flawsmith.augment.canvas import Canvas, pick_background
+from flawsmith.augment.noise import perlin
+from flawsmith.augment.region import Region, places
+from flawsmith.augment.settings import AugmentSettings
+from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, with_position
+from flawsmith.data.build import Refused
+from flawsmith.data.cache import SampleCache
+from flawsmith.data.scan import Scan
+from flawsmith.data.visibility import MIN_CHANGE, to_grey
+from flawsmith.sample import Image, Masks, Sample
+from flawsmith.seeding import rng
+
+ATTEMPTS = 25
+# Painted change in units of the surface's own contrast, and in grey levels at least.
+STRENGTH = (2.0, 5.0)
+MIN_STRENGTH = 4 * MIN_CHANGE
+
+
+@dataclass(frozen=True)
+class Procedural:
+    """The recipe: sample i is background, masks and look drawn from (seed, i)."""
+
+    samples: SampleCache
+    backgrounds: tuple[int, ...]
+    shapes: ShapeSource
+    planes: tuple[int, ...]
+    settings: AugmentSettings
+
+    @staticmethod
+    def of(scan: Scan, settings: AugmentSettings) -> "Procedural":
+        samples = SampleCache(scan.dataset)
+        source = shape_source(settings, scan, samples)
+        planes = wanted_planes(settings, source)
+        return Procedural(samples, tuple(scan.where("good")), source, planes, settings)
+
+    def make(self, index: int) -> Sample | Refused:
+        generator = rng(self.settings.seed, "procedural", index)
+        background = pick_background(generator, self.samples, self.backgrounds)
+        canvas = Canvas(background, len(self.shapes.classes), Region(self.settings.roi))
+        defects: list[dict[str, str]] = []
+        redrawn: Counter[str] = Counter()
+        for _ in range(int(generator.integers(*self.settings.per_image, endpoint=True))):
+            # The class is drawn once: redrawing it would favour those that fit easily.
+            plane = self.planes[generator.integers(len(self.planes))]
+            for _ in range(ATTEMPTS):
+                fault = self._add(generator, canvas, plane, defects)
+                if fault is None:
+                    break
+                redrawn[fault] += 1
+        if not defects:
+            return Refused(redrawn.most_common(1)[0][0])
+        meta = {"defects": defects, "redrawn": dict(redrawn)}
+        return canvas.finish(f"procedural_{index:06d}", "procedural", self.settings, meta)
+
+    def _add(
+        self,
+        generator: np.random.Generator,
+        canvas: Canvas,
+        plane: int,
+        defects: list[dict[str, str]],
+    ) -> str | None:
+        height, width = canvas.taken.shape
+        shape = self.shapes.draw(generator, plane, (height, width))
+        wish = with_position(shape.wish, self.settings)
+        spots = places(generator, shape.mask, canvas.region, canvas.taken, wish)
+        if not spots:
+            return "no room in the region"
+        margin = self.settings.feather + 1
+        mask = np.pad(shape.mask, margin)
+        view, own = canvas.overlap(mask.shape, (spots[0][0] - margin, spots[0][1] - margin))
+        target, mask = canvas.image[view], mask[own]
+        painted = feather(target, render(generator, target, mask), mask, self.settings.feather)
+        if not canvas.paint(plane, view, painted, mask, hole_of(mask, self.settings.feather)):
+            return "change not visible"
+        defects.append({"class": self.shapes.classes[plane], "mask": shape.origin})
+        return None
+
+
+def render(generator: np.random.Generator, target: Image, mask: Masks) -> Image:
+    """Return (h, w[, 3]) uint8: the surface darkened or lightened with a texture of its own.
+
+    The change is some multiple of the surface's contrast, mottled by gradient noise; the texture
+    underneath shines through, as it does in pits and stains.
+    """
+    surface = target.astype(np.float32)
+    contrast = float(to_grey(target).std())
+    strength = max(generator.uniform(*STRENGTH) * contrast, MIN_STRENGTH) * generator.uniform(
+        1, 1.5
+    )
+    level = float(surface.mean())
+    # Away from the limit that is near: a dark surface cannot show darker marks.
+    darker = generator.random() < np.clip(level / 160, 0.1, 0.9)
+    sign = -1.0 if darker else 1.0
+    cell = max(3.0, min(mask.shape) / 3)
+    mottle = 1 + 0.5 * perlin(generator, (mask.shape[0], mask.shape[1]), cell)
+    keep = generator.uniform(0.3, 0.9)
+    if target.ndim == 3:
+        tint = generator.uniform(0.8, 1.2, 3)
+        change = sign * strength * mottle[..., None] * tint
+    else:
+        change = sign * strength * mottle
+    painted = level + keep * (surface - level) + change
+    return np.clip(np.rint(painted), 0, 255).astype(np.uint8)

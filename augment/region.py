@@ -1,0 +1,126 @@
+"""Where a defect may lie: a region of interest, and a place within it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from flawsmith.data.images import read_index
+from flawsmith.data.visibility import to_grey
+from flawsmith.errors import InputError
+from flawsmith.sample import Image, Masks
+
+# A margin is near black or near white, flat, and touches the image's border.
+DARK_SHARE = 0.25
+DARK_FLOOR = 12
+BRIGHT = 250
+MIN_MARGIN_SHARE = 0.01
+MIN_PART_SHARE = 0.05
+
+
+def foreground(image: Image) -> Masks:
+    """Return (H, W) bool: the part, without a black or white margin such as a strip's.
+
+    A margin is an area connected to the image's border that, smoothed, is darker than a quarter of
+    the median grey level (or brighter than 250). If hardly anything would remain, all is the part.
+    """
+    grey = cv2.medianBlur(to_grey(image), 5)
+    dark = grey <= max(DARK_FLOOR, DARK_SHARE * float(np.median(grey)))
+    margin = _touching_border(dark) | _touching_border(grey >= BRIGHT)
+    if margin.mean() < MIN_MARGIN_SHARE or margin.mean() > 1 - MIN_PART_SHARE:
+        return np.ones(grey.shape, bool)
+    grown = cv2.dilate(margin.view(np.uint8), np.ones((5, 5), np.uint8))
+    return grown == 0
+
+
+def _touching_border(area: Masks) -> Masks:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(area.view(np.uint8), connectivity=4)
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    large = stats[:, cv2.CC_STAT_AREA] >= MIN_MARGIN_SHARE * area.size
+    kept = np.zeros(count, bool)
+    kept[np.unique(border)] = True
+    kept[0] = False
+    return np.asarray((kept & large)[labels])
+
+
+@dataclass(frozen=True)
+class Region:
+    """The allowed region of each image: a user's picture, or the part found automatically."""
+
+    roi: Path | None = None
+
+    def of(self, image: Image) -> Masks:
+        """Return (H, W) bool; raises InputError when the user's picture has another size."""
+        if self.roi is None:
+            return foreground(image)
+        allowed = read_index(self.roi) > 0
+        if allowed.shape != image.shape[:2]:
+            raise InputError(
+                f"the region of interest is {allowed.shape[1]}x{allowed.shape[0]}, "
+                f"an image {image.shape[1]}x{image.shape[0]}",
+                where=self.roi,
+                mend="draw it at the size of the images",
+            )
+        if not allowed.any():
+            raise InputError("the region of interest is empty", where=self.roi)
+        return allowed
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Where a defect would like to lie: at these borders, and about this relative centre (x, y)."""
+
+    touches: frozenset[str] = frozenset()
+    centre: tuple[float, float] | None = None
+
+
+TRIES = 12
+# Spread of an empirical position about its wish, as a share of the image's size.
+SPREAD = 0.05
+
+
+def places(
+    generator: np.random.Generator,
+    mask: Masks,
+    region: Masks,
+    taken: Masks,
+    wish: Wish,
+    wanted: int = 1,
+) -> list[tuple[int, int]]:
+    """Return up to ``wanted`` top lefts (row, column) where a tight (h, w) mask fits; maybe none.
+
+    It must lie in the (H, W) region and on nothing taken. A defect that was cut by a border of its
+    photo is put at the same border again: its straight edge would give it away elsewhere.
+    """
+    free = region & ~taken
+    room = tuple(np.subtract(free.shape, mask.shape))
+    found: list[tuple[int, int]] = []
+    if min(room) < 0:
+        return found
+    for _ in range(TRIES * wanted):
+        corner = [int(generator.integers(0, space + 1)) for space in room]
+        if wish.centre is not None:
+            centre = np.multiply(wish.centre[::-1], free.shape)
+            drawn = centre - np.divide(mask.shape, 2) + _jitter(generator, free)
+            corner = np.clip(drawn, 0, room).astype(int).tolist()
+        row, column = _at_border(corner, room, wish.touches)
+        view = free[row : row + mask.shape[0], column : column + mask.shape[1]]
+        if view[mask].all():
+            found.append((row, column))
+            if len(found) == wanted:
+                break
+    return found
+
+
+def _jitter(generator: np.random.Generator, free: Masks) -> NDArray[np.float64]:
+    return generator.normal(0, SPREAD, 2) * free.shape
+
+
+def _at_border(
+    corner: list[int], room: tuple[int, ...], touches: frozenset[str]
+) -> tuple[int, int]:
+    row = 0 if "top" in touches else room[0] if "bottom" in touches else corner[0]
+    column = 0 if "left" in touches else room[1] if "right" in touches else corner[1]
+    return row, column

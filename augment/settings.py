@@ -1,0 +1,56 @@
+"""What can be set about augmentation, in one model."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from flawsmith.settings import Settings
+
+Method = Literal["classical", "paste", "procedural"]
+Span = tuple[float, float]
+
+
+class AugmentSettings(Settings):
+    """Settings of one augmentation job; lengths in pixels, angles in degrees."""
+
+    method: Method
+    count: int = Field(200, ge=1, description="samples to make")
+    seed: int = Field(0, ge=0)
+    preset: Literal["safe", "thesis"] = Field("safe", description="classical: the policy")
+    sources: Literal["defective", "good", "all"] = Field(
+        "defective", description="classical: which samples are transformed"
+    )
+    masks: Literal["bank", "procedural", "folder"] | None = Field(
+        None, description="where masks come from; default: paste bank, procedural procedural"
+    )
+    mask_folder: Path | None = Field(None, description="masks=folder: one sub-folder a class")
+    classes: tuple[str, ...] | None = Field(None, description="only these classes; default all")
+    per_image: tuple[int, int] = Field((1, 2), description="fewest and most defects an image")
+    roi: Path | None = Field(None, description="PNG, non-zero where defects may lie")
+    position: Literal["uniform", "empirical"] = Field(
+        "uniform", description="anywhere in the region, or about where the class occurs"
+    )
+    blend: Literal["feather", "poisson"] = Field("feather", description="paste: the seam")
+    feather: int = Field(3, ge=0, le=32, description="width of the seam outside of the mask")
+    scale: Span = Field((0.8, 1.25), description="factor range on a defect's size")
+    rotate: float = Field(15.0, ge=0, le=180, description="largest turn of a defect, degrees")
+    elastic: float = Field(0.1, ge=0, le=0.5, description="wobble, as a share of a defect's size")
+
+    @field_validator("per_image", "scale")
+    @classmethod
+    def _ordered(cls, span: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < span[0] <= span[1]:
+            raise ValueError("needs 0 < low <= high")
+        return span
+
+    @model_validator(mode="after")
+    def _folder_named(self) -> "AugmentSettings":
+        if (self.masks == "folder") != (self.mask_folder is not None):
+            raise ValueError("masks=folder and mask_folder belong together")
+        return self
+
+    @property
+    def mask_source(self) -> str:
+        """The mask source in force."""
+        return self.masks or ("procedural" if self.method == "procedural" else "bank")

@@ -1,0 +1,46 @@
+"""The command line: names and one-line helps; each command's module is imported when it is called."""
+
+from importlib import import_module
+
+import click
+
+from flawsmith import __version__
+
+# name: (module in flawsmith.commands, one line for --help)
+COMMANDS = {
+    "run": ("run", "From a folder of images to a larger data set and a report."),
+    "augment": ("augment", "Make labelled samples from real ones: classical, paste, procedural."),
+    "data": ("data", "Look at, check, convert and split data sets; crop plates."),
+    "demo": ("demo", "Draw a procedural sample data set; no download."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands' modules load only when asked for, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"flawsmith.commands.{COMMANDS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="flawsmith")
+def cli() -> None:
+    """Make labelled synthetic defect data for visual inspection, and show whether it helps.
+
+    \b
+    Example:
+      flawsmith run photos/ out/          a folder in any known layout (see data info)
+      flawsmith demo sample/ && flawsmith run sample/ out/
+    """

@@ -1,0 +1,106 @@
+"""Options and output that the commands share."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from flawsmith.data.dataset import DataSet
+from flawsmith.data.formats import READERS, ReadOptions
+from flawsmith.data.parallel import default_workers
+from flawsmith.progress import say
+
+F = TypeVar("F", bound=Callable[..., Any])
+SHOWN = 10
+
+
+def read_flags(command: F) -> F:
+    """Add the flags that say how a folder is read; ``read_options`` turns them into ReadOptions."""
+    for flag in (
+        click.option("--assume-good", is_flag=True, help="Count images without any mask as clean."),
+        click.option(
+            "--group-regex",
+            metavar="REGEX",
+            help="Images whose relative path gives the same match show the same part; "
+            "a split keeps them together. Otherwise groups.csv decides.",
+        ),
+        click.option(
+            "--on-error",
+            type=click.Choice(["stop", "skip"]),
+            default="stop",
+            show_default=True,
+            help="What to do with an unreadable or bad entry: stop, or skip and list it.",
+        ),
+        click.option(
+            "--format", type=click.Choice(list(READERS)), help="The layout; default: look."
+        ),
+    ):
+        command = flag(command)
+    return command
+
+
+def read_options(flags: dict[str, Any]) -> ReadOptions:
+    """Take the flags of ``read_flags`` out of ``flags``."""
+    names = ("format", "on_error", "group_regex", "assume_good")
+    return ReadOptions(**{name: flags.pop(name) for name in names})
+
+
+def seed_flag(command: F) -> F:
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="The same seed gives the same bytes on the same machine.",
+    )(command)
+
+
+def workers_flag(command: F) -> F:
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=default_workers(),
+        show_default="all cores",
+        help="Processes; the result does not depend on their number.",
+    )(command)
+
+
+def json_flag(command: F) -> F:
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
+    )(command)
+
+
+def overwrite_flag(command: F) -> F:
+    return click.option(
+        "--overwrite", is_flag=True, help="Replace an output folder that flawsmith made."
+    )(command)
+
+
+def source_argument(command: F) -> F:
+    return click.argument("src", type=click.Path(path_type=Path))(command)
+
+
+def out_argument(command: F) -> F:
+    return click.argument("out", type=click.Path(path_type=Path))(command)
+
+
+def show_reading(dataset: DataSet) -> None:
+    """Print what a reading saw and passed over to standard error."""
+    for notice in dataset.notices:
+        say(f"note: {notice}")
+    for entry in dataset.skipped[:SHOWN]:
+        say(f"skipped: {entry}")
+    if len(dataset.skipped) > SHOWN:
+        say(f"skipped: and {len(dataset.skipped) - SHOWN} more (all in --json)")
+
+
+def emit(result: dict[str, Any], as_json: bool, lines: Iterable[str]) -> None:
+    """Print the result: JSON on standard output, or the lines for a person."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        for line in lines:
+            click.echo(line)

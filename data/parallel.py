@@ -1,0 +1,120 @@
+"""An ordered map over worker processes: bounded memory, and the same results for any number.
+
+Workers are started by a fork server (where the platform has one): it imports the heavy libraries
+once, and no thread or lock of the parent is copied.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+from flawsmith.errors import Interrupted
+
+T = TypeVar("T")
+# Chunks in flight a worker: enough to hide the parent's writing, few enough to bound memory.
+WINDOW = 4
+PRELOAD = ["flawsmith.data.build"]
+
+_task: Callable[[int], Any]
+
+
+def default_workers() -> int:
+    """Return the number of CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ordered_map(
+    task: Callable[[int], T], indices: range, workers: int, chunk: int = 8
+) -> Iterator[T]:
+    """Yield ``task(i)`` for each index, in order; ``task`` must be picklable if workers > 1.
+
+    An exception of the task is raised in its place. Raises Interrupted when a worker dies.
+    """
+    chunk = max(1, min(chunk, len(indices) // (2 * workers)))
+    if workers == 1 or len(indices) <= 1:
+        yield from map(task, indices)
+        return
+    chunks = iter([indices[i : i + chunk] for i in range(0, len(indices), chunk)])
+    pool = ProcessPoolExecutor(
+        workers, mp_context=_context(), initializer=_start_worker, initargs=(task,)
+    )
+    try:
+        yield from _stream(pool, chunks, workers * WINDOW)
+    except BrokenProcessPool as error:
+        raise Interrupted(
+            "a worker process died, most likely for lack of memory; what is done is kept: "
+            "run the same command again, with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _stream(pool: ProcessPoolExecutor, chunks: Iterator[range], window: int) -> Iterator[Any]:
+    pending: deque[Future[list[Any]]] = deque()
+    for chunk in chunks:
+        pending.append(pool.submit(_run_chunk, chunk))
+        if len(pending) >= window:
+            yield from _unpack(pending.popleft())
+    while pending:
+        yield from _unpack(pending.popleft())
+
+
+def _unpack(future: "Future[list[Any]]") -> Iterator[Any]:
+    for result in future.result():
+        if isinstance(result, _Raised):
+            raise result.error
+        yield result
+
+
+class _Raised:
+    """An exception in its place among a chunk's results, so that those before it are kept."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _run_chunk(indices: range) -> list[Any]:
+    results: list[Any] = []
+    for index in indices:
+        try:
+            results.append(_task(index))
+        except Exception as error:
+            results.append(_Raised(error))
+            break
+    return results
+
+
+def _context() -> Any:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    return context
+
+
+def _start_worker(task: Callable[[int], Any]) -> None:
+    global _task
+    _task = task
+    import cv2
+
+    # One process a core already; OpenCV's own threads would only compete.
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    """Leave when the parent was killed: a pool's workers would wait for it for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

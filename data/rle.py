@@ -1,0 +1,122 @@
+"""Run-length masks of the Severstal data set, on pycocotools' C code.
+
+A row is ``start length start length ...``: pixels numbered from 1 down the columns, so pixel
+``(y, x)`` of an image of height H is ``x * H + y + 1``. COCO's uncompressed RLE is the list of run
+lengths in the same order, beginning with the background: the two differ only by a cumulative sum.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from flawsmith.errors import InputError
+
+Mask = NDArray[np.bool_]
+
+
+def decode_severstal(text: str, height: int, width: int) -> Mask:
+    """Return the (height, width) bool mask of a row; an empty row is an empty mask.
+
+    Raises InputError for odd or non-numeric entries, starts below 1, lengths below 1, runs that
+    overlap or step back, and runs past the last pixel.
+    """
+    if not text.strip():
+        return np.zeros((height, width), bool)
+    if not text.isascii() or not text.replace(" ", "").isdigit():
+        raise InputError("run-length row holds something else than whole numbers and spaces")
+    # 19 digits and more do not fit; such a start lies outside of any image anyway.
+    if max(map(len, text.split())) > 18:
+        raise InputError("run-length row holds a number of more than 18 digits")
+    numbers = np.fromstring(text, dtype=np.int64, sep=" ")
+    if len(numbers) % 2:
+        raise InputError(f"run-length row has {len(numbers)} numbers; they come in pairs")
+    starts, lengths = numbers[::2] - 1, numbers[1::2]
+    ends = starts + lengths
+    if starts[0] < 0:
+        raise InputError("run-length row starts at pixel 0; pixels count from 1")
+    if (lengths < 1).any():
+        raise InputError("run-length row has a run of length 0")
+    if (starts[1:] < ends[:-1]).any():
+        raise InputError("run-length row has runs that overlap or step back")
+    if ends[-1] > height * width:
+        raise InputError(
+            f"run-length row ends at pixel {ends[-1]}, "
+            f"past the last of a {width}x{height} image ({height * width})"
+        )
+    counts = np.empty(len(numbers) + 1, np.int64)
+    counts[0], counts[1::2], counts[2:-1:2] = starts[0], lengths, starts[1:] - ends[:-1]
+    counts[-1] = height * width - ends[-1]
+    return decode_counts(counts.tolist(), height, width)
+
+
+def encode_severstal(mask: Mask) -> str:
+    """Return the row of an (H, W) bool mask: runs merged, ascending; '' for an empty mask."""
+    height = mask.shape[0]
+    columns = np.flatnonzero(mask.any(axis=0))
+    if not len(columns):
+        return ""
+    first, last = columns[0], columns[-1] + 1
+    counts = encode_counts(mask[:, first:last])
+    bounds = np.cumsum(counts) + first * height
+    starts, ends = bounds[:-1:2], bounds[1::2]
+    pairs = np.stack([starts[: len(ends)] + 1, ends - starts[: len(ends)]], axis=1)
+    return " ".join(map(str, pairs.ravel().tolist()))
+
+
+def decode_counts(counts: list[int], height: int, width: int) -> Mask:
+    """Return the (height, width) bool mask of COCO's uncompressed run lengths.
+
+    Raises InputError unless they are whole numbers >= 0 that add up to the image.
+    """
+    if any(type(count) is not int or count < 0 for count in counts):
+        raise InputError("run lengths must be whole numbers of 0 or more")
+    if sum(counts) != height * width:
+        raise InputError(
+            f"run lengths add up to {sum(counts)} pixels; a {width}x{height} image has "
+            f"{height * width}"
+        )
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return np.ascontiguousarray(coco_mask.decode(rle)).view(np.bool_)
+
+
+def encode_counts(mask: Mask) -> NDArray[np.int64]:
+    """Return COCO's uncompressed run lengths of an (H, W) bool mask, background first."""
+    return parse_compressed(compress(mask))
+
+
+def compress(mask: Mask) -> str:
+    """Return COCO's compressed counts string of an (H, W) bool mask."""
+    encoded = coco_mask.encode(np.asfortranarray(mask).view(np.uint8))
+    return str(encoded["counts"], "ascii")
+
+
+def decompress(text: str, height: int, width: int) -> Mask:
+    """Return the (height, width) bool mask of COCO's compressed counts; checked before decoding."""
+    return decode_counts(parse_compressed(text).tolist(), height, width)
+
+
+def parse_compressed(text: str) -> NDArray[np.int64]:
+    """Return the run lengths in COCO's compressed string.
+
+    Each character carries 5 bits (low first), 0x20 "more follows"; the last one's 0x10 is the sign;
+    from the fourth number on the difference to the number two before is stored (pycocotools,
+    ``rleToString``). Raises InputError for characters outside of that alphabet or a cut-off end.
+    """
+    codes = np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int64) - 48
+    if not len(codes):
+        return codes
+    if codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20:
+        raise InputError("compressed run lengths are damaged")
+    ends = np.flatnonzero((codes & 0x20) == 0)
+    begins = np.concatenate([[0], ends[:-1] + 1])
+    digits = ends - begins + 1
+    if digits.max() > 8:
+        raise InputError("compressed run lengths hold a number of more than 40 bits")
+    place = np.arange(len(codes)) - np.repeat(begins, digits)
+    values = np.add.reduceat((codes & 0x1F) << (5 * place), begins)
+    values -= np.where(codes[ends] & 0x10, 1 << (5 * digits), 0)
+    # Undo the differences: a cumulative sum over every second number, from the second on
+    # (the first number and the second stand alone; the third starts the even chain).
+    values[2::2] = np.cumsum(values[2::2])
+    values[1::2] = np.cumsum(values[1::2])
+    return values

@@ -1,0 +1,149 @@
+"""Folders that appear under their final name only when complete, and resume where they stopped.
+
+While a job runs, its output lies in ``<out>.partial`` with ``job.json`` (what makes it) and a lock.
+The same job finds the same partial folder and goes on in it; another job starts afresh.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flawsmith.data.tables import read_json
+from flawsmith.data.writing import make_folder, write_file
+from flawsmith.errors import InputError, OutputError
+from flawsmith.progress import say
+
+JOB = "job.json"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where to write, and whether there is anything left to do."""
+
+    path: Path
+    done: bool
+
+
+def job_digest(job: dict[str, Any]) -> str:
+    """Return the SHA-256 of a JSON-able description of a job."""
+    return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterator[Stage]:
+    """Yield the folder to write into; on leaving without error it becomes ``out``.
+
+    If ``out`` already holds this very job, ``done`` is true and nothing is to be written.
+    Raises InputError when ``out`` holds something else (unless ``overwrite``, which replaces a
+    folder that flawsmith made) or when another process is at work on it.
+    """
+    out = out.resolve()  # "." and "x/.." have no name to add ".partial" to
+    partial = out.with_name(out.name + ".partial")
+    if _is_done(out, job, overwrite):
+        # What a kill just after the renaming leaves.
+        (out / LOCK).unlink(missing_ok=True)
+        _remove_replaced(out.with_name(out.name + ".replaced"))
+        yield Stage(out, done=True)
+        return
+    make_folder(partial)
+    lock = FileLock(partial / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError("another process is writing it", where=out, mend="wait for it") from error
+    except OSError as error:
+        raise OutputError(f"{partial}: cannot be written: {error.strerror or error}") from error
+    try:
+        # Another process may have finished between the first look and the lock.
+        if _is_done(out, job, overwrite):
+            shutil.rmtree(partial, ignore_errors=True)
+            yield Stage(out, done=True)
+            return
+        _prepare(partial, job)
+        yield Stage(partial, done=False)
+        _publish(partial, out)
+    finally:
+        lock.release()
+
+
+def _is_done(out: Path, job: dict[str, Any], overwrite: bool) -> bool:
+    """Tell whether ``out`` holds this job; raises InputError when it may not be written."""
+    if _holds_job(out, job):
+        return True
+    if out.exists() and not _is_empty(out) and not (overwrite and (out / JOB).is_file()):
+        raise InputError(
+            "it exists and was not made by this command with these settings",
+            where=out,
+            mend="choose another folder, or --overwrite one that flawsmith made",
+        )
+    return False
+
+
+def _holds_job(folder: Path, job: dict[str, Any]) -> bool:
+    path = folder / JOB
+    return path.is_file() and read_json(path) == json.loads(json.dumps(job))
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _prepare(partial: Path, job: dict[str, Any]) -> None:
+    if _holds_job(partial, job):
+        say(f"resuming {partial}")
+        return
+    others = [path for path in partial.iterdir() if path.name != LOCK]
+    if others and not (partial / JOB).is_file():
+        raise InputError(
+            "holds files that flawsmith did not write", where=partial, mend="move it away"
+        )
+    if others:
+        say(f"starting afresh: {partial} belongs to other settings")
+        # job.json goes last: a kill in between must not leave files without it.
+        for path in sorted(others, key=lambda path: path.name == JOB):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    temporary = partial / (JOB + ".new")
+    write_file(temporary, json.dumps(job, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    temporary.replace(partial / JOB)
+
+
+def _publish(partial: Path, out: Path) -> None:
+    """Give the complete folder its name; an old one is moved aside first and removed after."""
+    old = out.with_name(out.name + ".replaced")
+    try:
+        _sync(partial)
+        if out.exists() and _is_empty(out):
+            out.rmdir()
+        if out.exists():
+            _remove_replaced(old)
+            out.rename(old)
+        partial.rename(out)
+        (out / LOCK).unlink(missing_ok=True)
+        _remove_replaced(old)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be put in place: {error.strerror or error}") from error
+
+
+def _remove_replaced(old: Path) -> None:
+    # A user's own folder of that name is not ours to remove.
+    if (old / JOB).is_file():
+        shutil.rmtree(old)
+
+
+def _sync(folder: Path) -> None:
+    """Flush the files at the folder's top and its directory to the disk."""
+    for path in (*folder.glob("*.json*"), folder):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

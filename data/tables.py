@@ -1,0 +1,58 @@
+"""CSV and JSON from the user's folder, read with line numbers and without trust."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flawsmith.data.reading import read_text
+from flawsmith.errors import InputError
+
+# One Severstal mask row can be long; the csv module's own limit is 128 KiB a field.
+FIELD_LIMIT = 1 << 26
+
+
+def read_csv(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line number, row); raises InputError for missing columns and ragged rows."""
+    csv.field_size_limit(FIELD_LIMIT)
+    reader = csv.DictReader(io.StringIO(read_text(path)), restkey="", restval=None, strict=True)
+    try:
+        missing = [name for name in required if name not in (reader.fieldnames or [])]
+        if missing:
+            raise InputError(
+                f"the column {', '.join(missing)} is missing; found {reader.fieldnames}", where=path
+            )
+        for row in reader:
+            if "" in row or None in row.values():
+                raise InputError(
+                    f"the row has another number of fields than the {len(reader.fieldnames or [])} "
+                    "columns",
+                    where=f"{path}:{reader.line_num}",
+                )
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise InputError(f"not a CSV: {error}", where=f"{path}:{reader.line_num}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the parsed file; raises InputError with the place of the first fault."""
+    return parse_json(read_text(path), path)
+
+
+def parse_json(text: str, where: object) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not valid JSON: {error}", where=where) from error
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) of a file with one JSON object a line."""
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if line.strip():
+            entry = parse_json(line, f"{path}:{number}")
+            if not isinstance(entry, dict):
+                raise InputError("the line is no JSON object", where=f"{path}:{number}")
+            yield number, entry
