@@ -30,7 +30,6 @@ class InputError(FlawsmithError):
         # A file name may hold a line break; the message must stay one line.
         super().__init__(" ".join((message + (f" (mend: {mend})" if mend else "")).split()))
 
-
     def __reduce__(self) -> tuple[object, ...]:
         # Errors travel from worker processes with all their parts.
         return _rebuild, (type(self), self.what, self.where, self.mend)

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.augment.symmetry import allowed_flips, thumbnails
 from flawsmith.data.build import Built, Recipe, build, finished
-from flawsmith.data.fingerprint import fingerprint
-from flawsmith.data.formats import ReadOptions, read_dataset
+from flawsmith.data.formats import ReadOptions
+from flawsmith.data.jobs import check_format, describe_job, open_source
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.staging import staged
 from flawsmith.data.writing import Spec
@@ -68,17 +67,22 @@ def _classical(found: Scan, settings: AugmentSettings) -> Candidates:
         raise InputError(
             f"no class {', '.join(sorted(unknown))}", mend=f"one of {found.dataset.classes}"
         )
-    flips, notices = _flips(found), ()
-    if settings.preset == "safe" and not all(flips):
+    flips = _flips(found, settings)
+    notices: tuple[str, ...] = ()
+    if settings.flips == "auto" and settings.preset == "safe" and not all(flips):
         names = [n for n, ok in zip(("left-right", "top-bottom"), flips, strict=True) if not ok]
-        say_so = f"{' and '.join(names)} flips left out: flipped clean images look like no real one"
-        notices = (say_so,)
+        notices = (
+            f"{' and '.join(names)} flips left out: flipped clean images look like no real one "
+            "(--flips all keeps them)",
+        )
     recipe = Classical.of(found, settings, flips)
     return Candidates(recipe, Spec(found.dataset.classes, overlap=found.overlap), notices)
 
 
-def _flips(found: Scan) -> tuple[bool, bool]:
+def _flips(found: Scan, settings: AugmentSettings) -> tuple[bool, bool]:
     """Judge by clean images (else by all), one a group: exposures of a part are not its like."""
+    if settings.flips != "auto":
+        return (settings.flips == "all",) * 2
     indices = found.where("good") or list(range(len(found.facts)))
     one_each = list({found.facts[i].group: i for i in indices}.values())
     return allowed_flips(thumbnails(found.dataset, one_each))
@@ -100,15 +104,10 @@ def augment(
     Resumes an interrupted job; raises InputError for unusable input and OutputError when writing
     fails, with nothing under the name ``out``.
     """
-    dataset = read_dataset(src, options)
-    job: dict[str, Any] = {
-        "command": "augment",
-        "source": fingerprint(dataset),
-        "options": vars(options),
-        "settings": settings.model_dump(mode="json"),
-        "format": to,
-        "jpeg": jpeg,
-    }
+    check_format(to)
+    dataset = open_source(src, out, options)
+    chosen = {"to": to, "jpeg": jpeg, **settings.model_dump(mode="json")}
+    job = describe_job("augment", dataset, options, chosen)
     with staged(out, job, overwrite=overwrite) as stage:
         if stage.done:
             say(f"{out} is complete already")
@@ -123,7 +122,7 @@ def augment(
             settings.count,
             format_name=to,
             spec=Spec(candidates.spec.classes, candidates.spec.overlap, jpeg),
-            made_by={"command": "augment", "settings": settings.model_dump(mode="json")},
+            made_by=job,
             workers=workers,
             label=settings.method,
         )

@@ -17,6 +17,7 @@ from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
 from flawsmith.data.visibility import window
+from flawsmith.errors import InputError
 from flawsmith.sample import Image, Masks, Sample
 from flawsmith.seeding import rng
 
@@ -44,7 +45,11 @@ class Paste:
         source = shape_source(settings, scan, samples)
         names = scan.dataset.classes
         bank = make_bank(scan, tuple(range(len(names))))
-        planes = tuple(names.index(source.classes[p]) for p in wanted_planes(settings, source))
+        if settings.mask_source == "procedural":
+            wanted: tuple[str, ...] = settings.classes or tuple(names[p] for p in sorted(bank))
+        else:
+            wanted = tuple(source.classes[p] for p in wanted_planes(settings, source))
+        planes = tuple(_plane_of(name, names, bank) for name in wanted)
         return Paste(samples, tuple(scan.where("good")), bank, source, planes, settings)
 
     def make(self, index: int) -> Sample | Refused:
@@ -102,7 +107,10 @@ class Paste:
             return cutout, "bank"
         name = self.samples.dataset.classes[plane]
         frame = canvas.image.shape[:2]
-        shape = self.shapes.draw(generator, self.shapes.classes.index(name), (frame[0], frame[1]))
+        # Drawn shapes have no class of their own: any of them may carry any defect's look.
+        kinds = self.shapes.classes
+        kind = kinds.index(name) if name in kinds else int(generator.integers(len(kinds)))
+        shape = self.shapes.draw(generator, kind, (frame[0], frame[1]))
         return reshape(cutout, shape.mask), shape.origin
 
     def _join(self, canvas: Canvas, fitted: "Fitted", plane: int) -> bool:
@@ -140,3 +148,10 @@ def fit(canvas: Canvas, cutout: Cutout, corner: tuple[int, int]) -> Fitted:
     return Fitted(
         view, patch, mask, float(np.abs(patch[both] - target[both].astype(np.float32)).mean())
     )
+
+
+def _plane_of(name: str, names: tuple[str, ...], bank: Bank) -> int:
+    if name not in names or names.index(name) not in bank:
+        have = ", ".join(names[plane] for plane in sorted(bank))
+        raise InputError(f"no real defect of the class {name!r}", mend=f"one of {have}")
+    return names.index(name)

@@ -16,6 +16,7 @@ from flawsmith.sample import Image, Masks
 DARK_SHARE = 0.25
 DARK_FLOOR = 12
 BRIGHT = 250
+MIN_BRIGHT_BORDER = 0.5
 MIN_MARGIN_SHARE = 0.01
 MIN_PART_SHARE = 0.05
 
@@ -24,11 +25,15 @@ def foreground(image: Image) -> Masks:
     """Return (H, W) bool: the part, without a black or white margin such as a strip's.
 
     A margin is an area connected to the image's border that, smoothed, is darker than a quarter of
-    the median grey level (or brighter than 250). If hardly anything would remain, all is the part.
+    the median grey level; or brighter than 250 along most of the border, as on a light table (a
+    glaring part also touches a border, but not most of it). If hardly anything would remain, all is the part.
     """
     grey = cv2.medianBlur(to_grey(image), 5)
     dark = grey <= max(DARK_FLOOR, DARK_SHARE * float(np.median(grey)))
-    margin = _touching_border(dark) | _touching_border(grey >= BRIGHT)
+    margin = _touching_border(dark)
+    bright = _touching_border(grey >= BRIGHT)
+    if _border(bright).mean() > MIN_BRIGHT_BORDER:
+        margin |= bright
     if margin.mean() < MIN_MARGIN_SHARE or margin.mean() > 1 - MIN_PART_SHARE:
         return np.ones(grey.shape, bool)
     grown = cv2.dilate(margin.view(np.uint8), np.ones((5, 5), np.uint8))
@@ -37,12 +42,17 @@ def foreground(image: Image) -> Masks:
 
 def _touching_border(area: Masks) -> Masks:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(area.view(np.uint8), connectivity=4)
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    border = _border(labels)
     large = stats[:, cv2.CC_STAT_AREA] >= MIN_MARGIN_SHARE * area.size
     kept = np.zeros(count, bool)
     kept[np.unique(border)] = True
     kept[0] = False
     return np.asarray((kept & large)[labels])
+
+
+def _border(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the values along the four sides."""
+    return np.concatenate([array[0], array[-1], array[:, 0], array[:, -1]])
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ class AugmentSettings(Settings):
     sources: Literal["defective", "good", "all"] = Field(
         "defective", description="classical: which samples are transformed"
     )
+    flips: Literal["auto", "all", "none"] = Field(
+        "auto", description="classical, safe: those the clean images allow, all, or none"
+    )
     masks: Literal["bank", "procedural", "folder"] | None = Field(
         None, description="where masks come from; default: paste bank, procedural procedural"
     )

@@ -64,13 +64,13 @@ class PlateCrops:
             return Refused(f"{name}: not exactly one whole plate could be found in it")
         masks = rectify_masks(photo.masks, pose)
         corners = [[round(x, 2), round(y, 2)] for x, y in pose.corners]
-        place = {"source": name, "corners": corners, "angle": round(pose.angle, 3)}
+        place = {"corners": corners, "angle": round(pose.angle, 3)}
         return replace(
             photo,
             image=rectify(photo.image, pose),
             masks=masks,
             label=label_of(photo.label, masks),
-            meta={**photo.meta, **place},
+            meta={"source": name, **photo.meta, **place},
         )
 
 

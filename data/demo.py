@@ -23,9 +23,7 @@ DEMO_CLASSES: dict[str, tuple[str, ...]] = {"severstal": STRIP_CLASSES, "plates"
 
 # 17 strips, 9 of them defective (0 is clean): 0.529 against 6666 of 12568 = 0.530. Over four
 # blocks the classes come 5 : 1 : 26 : 4, the nearest to the real images' 897 : 247 : 5150 : 801.
-STRIP_BLOCKS = tuple(
-    (0,) * 8 + (1, 4, extra) + (3,) * 6 for extra in (2, 3, 1, 3)
-)
+STRIP_BLOCKS = tuple((0,) * 8 + (1, 4, extra) + (3,) * 6 for extra in (2, 3, 1, 3))
 # Five plates on ten photos: how often each is photographed, the first of them defective. Two bad
 # photos of ten; the real set has 207 good and 53 bad.
 PLATE_BLOCK = (2, 1, 2, 2, 3)

@@ -58,7 +58,9 @@ def _board(generator: np.random.Generator, shape: Shape, unit: int) -> Field:
     """(H, W) brightness of one board: growth rings cut along, fine pores; ``unit``: photo height."""
     bend = 1.6 * blobs(generator, shape, (unit / 6, unit / 2))
     bend += 0.35 * blobs(generator, shape, (unit / 30, unit / 5))
-    rings = np.sin(2 * np.pi * (bend * 2.2 + np.linspace(0, 2.5, shape[0], dtype=np.float32)[:, None]))
+    rings = np.sin(
+        2 * np.pi * (bend * 2.2 + np.linspace(0, 2.5, shape[0], dtype=np.float32)[:, None])
+    )
     fibre = blobs(generator, shape, (unit / 400, unit / 14))
     pores = np.clip(blobs(generator, shape, (unit / 500, unit / 40)) - 1.4, 0, 2)
     tone = 1 + generator.normal(0, 0.06) + 0.05 * rings + 0.035 * fibre - 0.1 * pores

@@ -167,7 +167,7 @@ def _dent(generator: np.random.Generator, shape: Shape, surface: Field) -> Field
     """A shallow hollow: shadow on the lit side, highlight opposite, a soft dark floor."""
     height, width = shape
     half = width * np.array([Span(0.05, 0.13).draw(generator) for _ in range(2)])
-    y = (np.arange(height, dtype=np.float32)[:, None] - generator.uniform(0.04, 0.96) * height)
+    y = np.arange(height, dtype=np.float32)[:, None] - generator.uniform(0.04, 0.96) * height
     x = np.arange(width, dtype=np.float32)[None, :] - generator.uniform(0.15, 0.85) * width
     y, x = y / half[0], x / half[1]
     r = np.sqrt(x**2 + y**2) * (1 + 0.08 * blobs(generator, shape, (width / 8, width / 8)))

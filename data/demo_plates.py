@@ -117,7 +117,9 @@ def _lay(photo: Image, plate: Plate, pose: PlatePose, shadow: float) -> Masks:
     matrix = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ to_photo(pose, plate_size)
 
     def lay(source: NDArray[np.uint8], border: int) -> NDArray[np.uint8]:
-        warped = cv2.warpPerspective(source, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+        warped = cv2.warpPerspective(
+            source, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border
+        )
         return np.asarray(warped, dtype=np.uint8)
 
     solid = np.full(plate.image.shape[:2], 255, dtype=np.uint8)

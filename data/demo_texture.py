@@ -74,9 +74,7 @@ def grain(generator: np.random.Generator, shape: Shape, sigma: tuple[float, floa
 def blur(field: Field, sigma: tuple[float, float]) -> Field:
     """Gaussian blur by ``sigma`` (down, across) pixels; the border is reflected."""
     down, across = (max(s, 1e-3) for s in sigma)
-    out = cv2.GaussianBlur(
-        field, (0, 0), sigmaX=across, sigmaY=down, borderType=cv2.BORDER_REFLECT
-    )
+    out = cv2.GaussianBlur(field, (0, 0), sigmaX=across, sigmaY=down, borderType=cv2.BORDER_REFLECT)
     return np.asarray(out, dtype=np.float32)
 
 

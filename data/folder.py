@@ -239,5 +239,3 @@ def finish(root: Path, spec: Spec, lines: Lines) -> list[str]:
             check_id(name)
     write_file(root / "classes.txt", "".join(name + "\n" for name in spec.classes))
     return []
-
-

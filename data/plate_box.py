@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Sums = NDArray[np.int32]  # cv2.integral: entry (y, x) is the sum above and left of it
 
 
 class Search(NamedTuple):
@@ -23,29 +24,30 @@ class Search(NamedTuple):
     turn_step: float = 0.8
     least_width: float = 0.07  # of the photo's long side
     edge_noise: float = 2.5  # an edge exceeds this many median gradients
-    edge_levels: float = 7.0  # and this many grey levels a pixel (Sobel units of 8)
+    edge_levels: float = 3.5  # and this many grey levels a pixel
+    lean: float = 26.0  # degrees an edge may be off the side it belongs to
     long_cover: float = 0.62  # share of each long side that must be edge
     short_cover: float = 0.62
     mean_cover: float = 0.75  # of all four sides
-    overrun: float = 0.08  # heights: a line that runs on beyond the ends is the bench's
+    overrun: float = 0.08  # heights: an upright line that runs on beyond the ends is the bench's
+    crossing: float = 0.3  # widths: so is a level line that runs on beyond the sides
     overrun_cover: float = 0.6
     most_lines: int = 40
 
 
 SEARCH = Search()
+NO_EDGE = 255
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Gradient of a picture: (H, W) across and down, grey levels a pixel, and the edge limit."""
+    """direction: (H, W) uint8, the gradient's degrees 0 to 179, ``NO_EDGE`` where there is none."""
 
-    across: Array
-    down: Array
-    limit: float
+    direction: NDArray[np.uint8]
 
     @staticmethod
     def of(image: Array) -> "Edges":
-        """Gradient of ``image`` (H, W, C) float32, at each pixel of the channel that changes most."""
+        """Edges of ``image`` (H, W, C) float32, at each pixel of the channel that changes most."""
         across, down = (
             np.asarray(cv2.Sobel(image, cv2.CV_32F, x, y, scale=1 / 8)).reshape(image.shape)
             for x, y in ((1, 0), (0, 1))
@@ -55,8 +57,9 @@ class Edges:
         across, down, strength = (
             np.take_along_axis(a, most, axis=2)[..., 0] for a in (across, down, strength)
         )
-        limit = max(SEARCH.edge_noise * float(np.median(strength)), SEARCH.edge_levels / 2)
-        return Edges(across, down, limit)
+        limit = max(SEARCH.edge_noise * float(np.median(strength)), SEARCH.edge_levels)
+        degrees = np.rint(np.degrees(np.arctan2(down, across))).astype(np.int64) % 180
+        return Edges(np.where(strength > limit, degrees, NO_EDGE).astype(np.uint8))
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,10 @@ class Box:
     def corners(self) -> NDArray[np.float64]:
         """(4, 2) corners in the photo, top-left first, clockwise."""
         turn = np.radians(self.angle)
-        right, down = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
+        right, down = (
+            np.array([np.cos(turn), np.sin(turn)]),
+            np.array([-np.sin(turn), np.cos(turn)]),
+        )
         flat = [
             (self.left, self.top),
             (self.right, self.top),
@@ -108,51 +114,47 @@ def find_boxes(edges: Edges) -> list[Box]:
 
 
 def _boxes_at(edges: Edges, angle: float) -> list[Box]:
-    height, width = edges.across.shape
+    height, width = edges.direction.shape
     side = int(np.ceil(np.hypot(height, width)))
-    uprights, levels = _turned(edges, angle, side)
-    # Running sums: down the columns for upright edges, along the rows for level ones.
-    run_down = np.cumsum(np.pad(uprights, ((1, 0), (0, 0))), axis=0)
-    run_along = np.cumsum(np.pad(levels, ((0, 0), (1, 0))), axis=1)
+    uprights, levels = (_turned(edges, angle, across, side) for across in (True, False))
     long_side = max(height, width)
     least = SEARCH.least_width * long_side
-    columns = _peaks(uprights.sum(axis=0), SEARCH.long_cover * SEARCH.aspect * least)
-    boxes = []
+    by_column = np.diff(uprights[-1]).astype(np.float32)
+    columns = _peaks(by_column, SEARCH.long_cover * SEARCH.aspect * least)
+    found = []
     for i, left in enumerate(columns):
         for right in columns[i + 1 :]:
             if least <= right - left <= long_side / SEARCH.aspect:
-                boxes += _ends(run_down, run_along, int(left), int(right))
-    centre = (side / 2, side / 2)
+                found += _ends(uprights, levels, int(left), int(right))
+    middle = (width / 2, height / 2)
+    shift = 0.5 - side / 2  # to continuous coordinates about the middle
     return [
-        Box(a - centre[0] + 0.5, b - centre[1] + 0.5, c - centre[0] + 0.5, d - centre[1] + 0.5,
-            angle, (width / 2, height / 2), score)
-        for a, b, c, d, score in boxes
+        Box(*(float(n) + shift for n in place), angle=angle, middle=middle, score=score)
+        for place, score in found
     ]
 
 
-def _turned(edges: Edges, angle: float, side: int) -> tuple[Array, Array]:
-    """(side, side) maps, 0 or 1, of upright and of level edges in the frame turned by ``angle``.
+def _turned(edges: Edges, angle: float, across: bool, side: int) -> Sums:
+    """Running sums over the (side, side) map of edges in the frame turned by ``angle``.
 
-    Each edge is widened by one pixel either way: the angle's step moves a line's ends by as much.
+    across: edges of upright lines, whose gradient runs across; otherwise of level ones. An edge is
+    widened by one pixel either way: the angle's step moves a line's ends by as much.
     """
-    turn = np.radians(angle)
-    c, s = np.cos(turn), np.sin(turn)
-    height, width = edges.across.shape
-    # From turned pixel centres to the photo's.
-    back = np.array([[c, -s, 0.0], [s, c, 0.0]])
-    shift = np.array([width / 2, height / 2]) - back[:, :2] @ np.array([side / 2, side / 2])
-    back[:, 2] = shift + back[:, :2] @ np.array([0.5, 0.5]) - 0.5
-    normal = edges.across * c + edges.down * s
-    along = -edges.across * s + edges.down * c
-    maps = []
-    for own, cross, kernel in ((normal, along, (1, 3)), (along, normal, (3, 1))):
-        # 0.5: an edge of this direction leans less than about 27 degrees to the other.
-        edge = (np.abs(own) > edges.limit) & (np.abs(cross) < 0.5 * np.abs(own))
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        turned = cv2.warpAffine(edge.astype(np.float32), back, (side, side), flags=flags)
-        wide = cv2.dilate(turned, np.ones(kernel, np.uint8))
-        maps.append((np.asarray(wide) > 0.5).astype(np.float32))
-    return maps[0], maps[1]
+    own = angle if across else angle + 90
+    away = np.abs((np.arange(180) - own + 90) % 180 - 90)
+    table = np.zeros(256, dtype=np.uint8)
+    table[:180] = np.where(away <= SEARCH.lean, 255, 0)
+    marked = cv2.LUT(edges.direction, table)
+    height, width = marked.shape
+    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    # From pixel centres of the turned map to the photo's.
+    turn = np.array([[c, -s], [s, c]])
+    shift = np.array([width, height]) / 2 - turn @ np.array([side - 1, side - 1]) / 2 - 0.5
+    back = np.column_stack([turn, shift])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    turned = cv2.warpAffine(marked, back, (side, side), flags=flags)
+    wide = cv2.dilate(turned, np.ones((1, 3) if across else (3, 1), np.uint8))
+    return np.asarray(cv2.integral((np.asarray(wide) > 127).astype(np.uint8)), dtype=np.int32)
 
 
 def _peaks(profile: Array, least: float) -> NDArray[np.intp]:
@@ -164,36 +166,50 @@ def _peaks(profile: Array, least: float) -> NDArray[np.intp]:
 
 
 def _ends(
-    run_down: Array, run_along: Array, left: int, right: int
-) -> list[tuple[float, float, float, float, float]]:
-    """Boxes (left, top, right, bottom, score) between two columns, one a pair of fitting ends."""
+    uprights: Sums, levels: Sums, left: int, right: int
+) -> list[tuple[tuple[int, int, int, int], float]]:
+    """Boxes ((left, top, right, bottom), score) between two columns, one a pair of fitting ends."""
     wide = right - left
-    level = (run_along[:, right] - run_along[:, left]) / wide
-    rows = _peaks(level.astype(np.float32), SEARCH.short_cover)
+    level = (np.diff(levels[:, right] - levels[:, left]) / wide).astype(np.float32)
+    rows = _peaks(level, SEARCH.short_cover)
+    rows = rows[~_crosses(levels, left, right)[rows]]
     found = []
-    for i, top in enumerate(rows):
-        for bottom in rows[i + 1 :]:
+    for i, top in enumerate(map(int, rows)):
+        for bottom in map(int, rows[i + 1 :]):
             if abs((bottom - top) / (SEARCH.aspect * wide) - 1) > SEARCH.aspect_slack:
                 continue
-            sides = [_cover(run_down, x, int(top), int(bottom)) for x in (left, right)]
-            covers = [*sides, float(level[top]), float(level[bottom])]
-            if min(sides) < SEARCH.long_cover or np.mean(covers) < SEARCH.mean_cover:
+            sides = [_cover(uprights, x, top, bottom) for x in (left, right)]
+            score = float(np.mean([*sides, level[top], level[bottom]]))
+            if min(sides) < SEARCH.long_cover or score < SEARCH.mean_cover:
                 continue
-            if not _runs_on(run_down, left, right, int(top), int(bottom)):
-                score = float(np.mean(covers))
-                found.append((float(left), float(top), float(right), float(bottom), score))
+            if not _runs_on(uprights, left, right, top, bottom):
+                found.append(((left, top, right, bottom), score))
     return found
 
 
-def _cover(run_down: Array, column: int, top: int, bottom: int) -> float:
-    top, bottom = max(top, 0), min(bottom, len(run_down) - 1)
-    return float(run_down[bottom, column] - run_down[top, column]) / max(bottom - top, 1)
+def _crosses(levels: Sums, left: int, right: int) -> NDArray[np.bool_]:
+    """For each row, whether a level line there goes on beyond both columns: a seam of the bench."""
+    more = max(4, round(SEARCH.crossing * (right - left)))
+    beyond = np.ones(len(levels) - 1, dtype=np.bool_)
+    for start, end in ((left - more - 2, left - 2), (right + 3, right + more + 3)):
+        low, high = (min(max(x, 0), levels.shape[1] - 1) for x in (start, end))
+        cover = np.diff(levels[:, high] - levels[:, low]) / max(high - low, 1)
+        beyond &= cover > SEARCH.overrun_cover
+    return beyond
 
 
-def _runs_on(run_down: Array, left: int, right: int, top: int, bottom: int) -> bool:
+def _cover(uprights: Sums, column: int, top: int, bottom: int) -> float:
+    """Share of a column's rows ``top`` to ``bottom`` that is edge."""
+    top, bottom = max(top, 0), min(bottom, len(uprights) - 1)
+    below, above = uprights[bottom], uprights[top]
+    inside = below[column + 1] - below[column] - above[column + 1] + above[column]
+    return float(inside) / max(bottom - top, 1)
+
+
+def _runs_on(uprights: Sums, left: int, right: int, top: int, bottom: int) -> bool:
     """Whether both long sides go on beyond an end: then they are lines of the bench."""
     more = max(4, round(SEARCH.overrun * (bottom - top)))
     for start, end in ((top - more - 3, top - 3), (bottom + 3, bottom + more + 3)):
-        if min(_cover(run_down, x, start, end) for x in (left, right)) > SEARCH.overrun_cover:
+        if min(_cover(uprights, x, start, end) for x in (left, right)) > SEARCH.overrun_cover:
             return True
     return False

@@ -7,7 +7,7 @@ Masks are index PNGs named like their photo; 0 and 255 mark the one class ``defe
 from pathlib import Path
 from typing import Any
 
-from flawsmith.data.dataset import DataSet, NoMask, Record
+from flawsmith.data.dataset import DataSet, Declared, NoMask, Record
 from flawsmith.data.folder import IndexMask, index_picture, index_values
 from flawsmith.data.images import encode_bmp, encode_png
 from flawsmith.data.pairs import DEFAULT_CLASS
@@ -41,7 +41,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
         if mask is None and not good:
             reading.pass_over(photo, "a bad photo without a mask: label unknown")
         source = IndexMask(mask, values) if mask else NoMask()
-        declared = "good" if good else "defective" if mask else "unknown"
+        declared: Declared = "good" if good else "defective" if mask else "unknown"
         records.append(Record(ids[photo], photo, source, declared))
     for mask in masks.values():
         reading.pass_over(mask, "a mask without a photo")

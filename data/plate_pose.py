@@ -14,9 +14,7 @@ from flawsmith.sample import Image, Masks
 
 PLATE_SIZE = (240, 1200)  # width, height
 
-Corners = tuple[
-    tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]
-]
+Corners = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,5 @@ def _warp(
 ) -> NDArray[np.uint8]:
     matrix = to_photo(pose, size)
     flags = interpolation | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpPerspective(
-        source, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
+    warped = cv2.warpPerspective(source, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, dtype=np.uint8)

@@ -38,15 +38,17 @@ class Finder(NamedTuple):
     coarse_side: int = 450  # px, long side of the copy that rectangles are searched in
     fine_side: int = 1500  # px, long side of the copy that the sides are measured in
     smooth: float = 0.7  # px, standard deviation of the blur before gradients are taken
-    reach: float = 0.035  # plate widths, how far from the found side its true place may be
+    reach: float = 0.025  # plate widths, how far from the found side its true place may be
     clear_step: float = 0.55  # of the strongest step across a piece of a side
     pieces: int = 10  # of a side, averaged along it so that grain drops out and the side stays
     band: float = 0.1  # plate widths, the band inside and outside that contrast is taken from
     contrast: float = 8.0  # grey levels between inside and outside, in any channel
-    contrast_share: float = 0.6  # of the sides' length must reach that contrast
+    contrast_share: float = 0.6  # of all sides must reach that contrast
+    side_share: float = 0.3  # of each side
     samples: int = 80  # places along each side
-    aspect_slack: float = 0.06  # the measured plate's height over five widths, at most this off
-    border: float = 2.0  # px of the fine copy that must lie between plate and photo border
+    aspect_slack: float = 0.04  # the measured plate's height over five widths, at most this off
+    shape_slack: float = 0.03  # by how much opposite sides may differ
+    border: float = 0.1  # plate widths of bench that must show all around, to tell it from plate
 
 
 FINDER = Finder()
@@ -93,7 +95,8 @@ def _measure(image: NDArray[np.float32], box: Box, zoom: float) -> Points | None
         line, contrast = _side(image, start, end, reach, FINDER.band * width)
         lines.append(line)
         contrasts.append(contrast)
-    if float(np.mean(np.concatenate(contrasts) > FINDER.contrast)) < FINDER.contrast_share:
+    shares = [float(np.mean(contrast > FINDER.contrast)) for contrast in contrasts]
+    if np.mean(shares) < FINDER.contrast_share or min(shares) < FINDER.side_share:
         return None
     found = [_crossing(lines[n - 1], lines[n]) for n in range(4)]
     return np.array(found)
@@ -152,13 +155,16 @@ def _crossing(one: tuple[Points, Points], other: tuple[Points, Points]) -> Point
 
 
 def _is_whole_plate(corners: Points, image: NDArray[np.float32]) -> bool:
-    a, b, c, d = corners
-    width = (np.linalg.norm(b - a) + np.linalg.norm(c - d)) / 2
-    height = (np.linalg.norm(d - a) + np.linalg.norm(c - b)) / 2
-    limit = np.array([image.shape[1], image.shape[0]]) - FINDER.border
-    inside = bool(((corners >= FINDER.border) & (corners <= limit)).all())
+    """Whether the measured corners are those of a plate wholly inside the photo."""
+    top, right, bottom, left = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    border = FINDER.border * (top + bottom) / 2
+    limit = np.array([image.shape[1], image.shape[0]]) - border
+    if not ((corners >= border) & (corners <= limit)).all():
+        return False
+    if max(abs(top / bottom - 1), abs(right / left - 1)) > FINDER.shape_slack:
+        return False
     aspect = PLATE_SIZE[1] / PLATE_SIZE[0]
-    return inside and bool(abs(height / (aspect * width) - 1) <= FINDER.aspect_slack)
+    return bool(abs((left + right) / (aspect * (top + bottom)) - 1) <= FINDER.aspect_slack)
 
 
 def divide(plate: Image) -> dict[str, Image]:

@@ -20,6 +20,7 @@ from flawsmith.sample import LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK = "#333333"
@@ -102,7 +103,7 @@ def draw_components(facts: Sequence[Facts], classes: Sequence[str]) -> "Figure":
         panel.set_xticks(ticks, [f"{MANY}+" if tick == MANY else str(tick) for tick in ticks])
         _head(panel, f"{name} (N = {len(counts):,} images)", "components in the image", small=True)
         panel.set_ylabel("images")
-        panel.yaxis.get_major_locator().set_params(integer=True)
+        _whole(panel.yaxis)
     return figure
 
 
@@ -111,7 +112,7 @@ def draw_areas(facts: Sequence[Facts], classes: Sequence[str]) -> "Figure":
     areas = [component_areas(facts, plane) for plane in range(len(classes))]
     figure, axes = _grid(max(len(classes), 1), "Area of a component", columns=1, height=1.3)
     largest = max((max(found) for found in areas if found), default=10)
-    edges = np.geomspace(1, max(largest, 2) * 1.001, 41)
+    edges = np.geomspace(1, max(largest, 2) * 1.001, 41).tolist()
     panels = zip(axes, classes, areas, _colours(len(classes)), strict=False)
     for panel, name, found, colour in panels:
         panel.set_xscale("log")
@@ -124,7 +125,7 @@ def draw_areas(facts: Sequence[Facts], classes: Sequence[str]) -> "Figure":
             title += f", median {median:,.0f} px"
         _head(panel, title + ")", "", small=True)
         panel.set_ylabel("components")
-        panel.yaxis.get_major_locator().set_params(integer=True)
+        _whole(panel.yaxis)
     axes[-1].set_xlabel("area in pixels (logarithmic)")
     return figure
 
@@ -168,7 +169,7 @@ def _bars(
     axes.invert_yaxis()
     axes.set_xlim(0, max([*counts, 1]) * (1.22 if of else 1.18))
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _whole(axes.xaxis)
 
 
 def _head(axes: "Axes", title: str, label: str, small: bool = False) -> None:
@@ -176,8 +177,15 @@ def _head(axes: "Axes", title: str, label: str, small: bool = False) -> None:
     axes.set_xlabel(label)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
-    axes.xaxis.label.set_size(8)
-    axes.yaxis.label.set_size(8)
+    axes.xaxis.label.set_fontsize(8)
+    axes.yaxis.label.set_fontsize(8)
+
+
+def _whole(axis: "Axis") -> None:
+    """Let an axis of counts have whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
 
 
 def _shown(name: str) -> str:

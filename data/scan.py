@@ -165,14 +165,14 @@ def _join_copies(scan: Scan) -> Scan:
             low, high = sorted((root(scan.facts[first].group), root(scan.facts[other].group)))
             parent[high] = low
     groups = [root(facts.group) for facts in scan.facts]
-    facts = tuple(replace(f, group=g) for f, g in zip(scan.facts, groups, strict=True))
+    regrouped = tuple(replace(f, group=g) for f, g in zip(scan.facts, groups, strict=True))
     pairs = zip(scan.dataset.records, groups, strict=True)
     records = tuple(replace(record, group=group) for record, group in pairs)
     notice = f"{len(copies)} images occur more than once; their copies share a group: " + ", ".join(
         " = ".join(scan.facts[i].id for i in indices) for indices in copies[:3]
     )
     notices = (*scan.dataset.notices, notice)
-    return Scan(replace(scan.dataset, records=records, notices=notices), facts)
+    return Scan(replace(scan.dataset, records=records, notices=notices), regrouped)
 
 
 def _name_empty(scan: Scan) -> Scan:

@@ -49,7 +49,9 @@ def distance_outside(mask: Masks) -> NDArray[np.float32]:
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
     outside = (~mask).view(np.uint8)
-    return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+    return np.asarray(
+        cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32
+    )
 
 
 def window(mask: Masks, margin: int) -> tuple[slice, slice]:

@@ -42,7 +42,9 @@ class Spec:
 class Writer(Protocol):
     """A format module that can write (see the module docstring)."""
 
-    def write_sample(self, root: Path, index: int, sample: Sample, spec: Spec) -> dict[str, Any]: ...
+    def write_sample(
+        self, root: Path, index: int, sample: Sample, spec: Spec
+    ) -> dict[str, Any]: ...
     def finish(self, root: Path, spec: Spec, lines: "Lines") -> list[str]: ...
 
 

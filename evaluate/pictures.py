@@ -112,11 +112,14 @@ def thumbnail(
     mask = sample.union if plane is None else sample.masks[plane]
     box = defect_box(mask) if zoom_to_defect and mask.any() else full
     x, y, w, h = box
-    scale = min((2 * width if w > WIDE * h else width) / w, width * ASPECT / h)
+    scale = min((2 * width if w > WIDE * h else width) / w, width / h)
     target = (max(1, round(w * scale)), max(1, round(h * scale)))
-    image = np.ascontiguousarray(sample.image[y : y + h, x : x + w])
     shrinks = scale < 1
-    image = cv2.resize(image, target, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    image = cv2.resize(
+        sample.image[y : y + h, x : x + w],
+        target,
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
+    )
     planes = [_scaled_mask(p[y : y + h, x : x + w], target, shrinks) for p in sample.masks]
     masks = np.stack(planes) if planes else np.zeros((0, target[1], target[0]), bool)
     return Thumbnail(np.asarray(image, np.uint8), masks, box, box == full)
@@ -144,7 +147,9 @@ def defect_box(mask: NDArray[np.bool_]) -> Box:
     if 2 * box[2] * box[3] > width * height:
         stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)[2][1:]
         largest = stats[stats[:, cv2.CC_STAT_AREA].argmax()]
-        box = _padded((int(largest[0]), int(largest[1]), int(largest[2]), int(largest[3])), width, height)
+        box = _padded(
+            (int(largest[0]), int(largest[1]), int(largest[2]), int(largest[3])), width, height
+        )
     return (0, 0, width, height) if box[2] * box[3] > 0.8 * width * height else box
 
 

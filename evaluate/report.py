@@ -4,7 +4,6 @@ Every feature adds a Section: a title, a template of this folder, and what the t
 All texts are escaped, since names of files and classes come from the user's data.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -15,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from flawsmith import __version__
-from flawsmith.data.writing import make_folder, write_bytes
+from flawsmith.data.images import write_bytes
+from flawsmith.data.writing import make_folder
 from flawsmith.errors import OutputError
 
 
@@ -50,7 +50,7 @@ def write_report(
     # A file name may hold bytes that are no text; they must not cost the user the report.
     write_bytes(new, page.encode("utf-8", "replace"))
     try:
-        os.replace(new, path)
+        new.replace(path)
     except OSError as error:
         new.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -147,7 +147,7 @@ def grid_section(
     *,
     limit: int = 3,
 ) -> Section:
-    """Real samples beside those of ``method``, up to ``limit`` a class; ``text`` introduces them."""
+    """Real samples beside those of ``method``, up to ``limit`` a class, under a line of text."""
     rows = pair_rows(real, made, classes, method=method, limit=limit)
     context = {"method": method, "rows": rows, "text": text}
     return Section(f"Real and made: {method}", "section_grid.html.j2", context)

@@ -1,0 +1,142 @@
+"""``flawsmith augment``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flawsmith.commands.common import (
+    emit,
+    json_flag,
+    out_argument,
+    overwrite_flag,
+    read_flags,
+    read_options,
+    seed_flag,
+    source_argument,
+    workers_flag,
+)
+
+
+def _span(text: str | None, kind: type) -> tuple[Any, ...] | None:
+    """Turn ``1-3`` or ``2`` into (1, 3) or (2, 2)."""
+    if text is None:
+        return None
+    low, _, high = text.partition("-")
+    try:
+        return kind(low), kind(high or low)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no range such as 1-3") from None
+
+
+@click.command("augment")
+@source_argument
+@out_argument
+@click.option(
+    "--method",
+    type=click.Choice(["classical", "paste", "procedural"]),
+    required=True,
+    help="classical: move and tone real samples; paste: real defects into clean images; "
+    "procedural: drawn defects into clean images.",
+)
+@click.option("--count", type=click.IntRange(1), help="Samples to make.  [default: 200]")
+@click.option("--preset", type=click.Choice(["safe", "thesis"]), help="classical: the policy.")
+@click.option(
+    "--sources",
+    type=click.Choice(["defective", "good", "all"]),
+    help="classical: what is transformed.  [default: defective]",
+)
+@click.option("--classes", metavar="A,B", help="Only these classes.")
+@click.option("--per-image", metavar="1-2", help="Defects an image.  [default: 1-2]")
+@click.option(
+    "--masks",
+    type=click.Choice(["bank", "procedural", "folder"]),
+    help="Where masks come from: real ones, drawn ones, --mask-folder.",
+)
+@click.option(
+    "--mask-folder",
+    type=click.Path(path_type=Path),
+    help="Your masks, one sub-folder a class (with --masks folder).",
+)
+@click.option(
+    "--roi",
+    type=click.Path(path_type=Path),
+    help="PNG, non-zero where defects may lie.  [default: the part, found automatically]",
+)
+@click.option(
+    "--position",
+    type=click.Choice(["uniform", "empirical"]),
+    help="Anywhere in the region, or where real ones of the class lie.  [default: uniform]",
+)
+@click.option("--blend", type=click.Choice(["feather", "poisson"]), help="paste: the seam.")
+@click.option(
+    "--flips",
+    type=click.Choice(["auto", "all", "none"]),
+    help="classical, safe: flips that the clean images allow, all, or none.  [default: auto]",
+)
+@click.option(
+    "--preview",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also draw the first samples with mask outlines into this PNG.",
+)
+@click.option("--to", default="folder", show_default=True, help="Format of the data set written.")
+@click.option("--jpeg", is_flag=True, help="Write pictures as JPEG: smaller, lossy.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YAML file with any setting; flags go before it.",
+)
+@read_flags
+@seed_flag
+@workers_flag
+@overwrite_flag
+@json_flag
+def command(
+    src: Path,
+    out: Path,
+    preview: Path | None,
+    to: str,
+    jpeg: bool,
+    config: Path | None,
+    classes: str | None,
+    per_image: str | None,
+    workers: int,
+    overwrite: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Make COUNT labelled samples from the data set SRC, as the data set OUT.
+
+    \b
+    Examples:
+      flawsmith augment photos/ pasted/ --method paste --count 1000 --preview grid.png
+      flawsmith augment photos/ moved/ --method classical --preset thesis
+    """
+    from flawsmith.augment.job import augment
+    from flawsmith.augment.settings import AugmentSettings
+    from flawsmith.settings import load_settings
+
+    options = read_options(flags)
+    flags["classes"] = tuple(classes.split(",")) if classes else None
+    flags["per_image"] = _span(per_image, int)
+    settings = load_settings(AugmentSettings, config, flags)
+    built = augment(
+        src,
+        out,
+        settings,
+        options=options,
+        to=to,
+        workers=workers,
+        overwrite=overwrite,
+        jpeg=jpeg,
+    )
+    if preview is not None:
+        from flawsmith.augment.preview import write_preview
+
+        write_preview(out, preview)
+    lines = [f"{out}: {sum(built.labels.values())} of {settings.count} samples"]
+    lines += [f"  {n} not made: {reason}" for reason, n in built.refused.items()]
+    lines += [f"  {n} drawn again: {reason}" for reason, n in built.redrawn.items()]
+    lines += [f"  note: {notice}" for notice in built.notices]
+    result = {"out": str(out), **vars(built), "preview": str(preview) if preview else None}
+    emit(result, as_json, lines)

@@ -1,0 +1,130 @@
+"""The certificate: what must hold of every candidate pair before anyone asks whether it is good.
+
+Checked are the mask (there, within the areas seen on real samples), the change (visible inside the
+mask, none outside of the hole) and the copy (no second of a real image or of another candidate).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from flawsmith.data.dataset import DataSet
+from flawsmith.data.scan import Facts, pixel_digest
+from flawsmith.data.visibility import distance_outside, is_visible, visibility
+from flawsmith.sample import Sample
+
+# A class's pixels in an image may leave the range seen on real samples by this factor.
+AREA_SLACK = 2.0
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a candidate holds; ``reason`` is empty if so. ``digest`` identifies its pixels."""
+
+    id: str
+    classes: tuple[str, ...]
+    digest: str
+    reason: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> bool:
+        return not self.reason
+
+
+def area_ranges(classes: tuple[str, ...], facts: Iterable[Facts]) -> dict[str, Range]:
+    """Return, a class seen on real samples, the allowed pixels in an image."""
+    areas: dict[str, list[int]] = {}
+    for fact in facts:
+        for plane in fact.planes:
+            areas.setdefault(classes[plane], []).append(fact.pixels[plane])
+    return {name: (min(a) / AREA_SLACK, max(a) * AREA_SLACK) for name, a in areas.items()}
+
+
+@dataclass(frozen=True)
+class Certify:
+    """Checks candidate ``i`` by itself; picklable, so that workers can share the candidates.
+
+    candidates: the data set to check; real: the one its backgrounds and sources come from.
+    """
+
+    candidates: DataSet
+    real: DataSet
+    areas: dict[str, Range]
+
+    def __call__(self, index: int) -> Verdict:
+        sample = self.candidates[index]
+        return check_pair(sample, self.candidates.classes, self._background(sample), self.areas)
+
+    def _background(self, sample: Sample) -> Sample | None:
+        name = sample.meta.get("background")
+        return None if name is None else self.real[self.real.ids.index(name)]
+
+
+def check_pair(
+    sample: Sample,
+    classes: tuple[str, ...],
+    background: Sample | None,
+    areas: dict[str, Range],
+) -> Verdict:
+    """Check one candidate against its background (None for methods that paint into nothing)."""
+    present = tuple(n for n, plane in zip(classes, sample.masks, strict=True) if plane.any())
+    scores: dict[str, float] = {}
+    reason = _mask_fault(sample, classes, areas)
+    if not reason and background is not None:
+        reason, scores = _change_fault(sample, background, int(sample.meta["hole_px"]))
+    return Verdict(sample.id, present, pixel_digest(sample.image), reason, scores)
+
+
+def _mask_fault(sample: Sample, classes: tuple[str, ...], areas: dict[str, Range]) -> str:
+    if sample.label == "good":
+        return ""
+    if not sample.masks.any():
+        return "mask empty"
+    for name, plane in zip(classes, sample.masks, strict=True):
+        pixels = int(plane.sum())
+        low, high = areas.get(name, (0.0, np.inf))
+        if pixels and not low <= pixels <= high:
+            return "mask area outside of the real range"
+    return ""
+
+
+def _change_fault(sample: Sample, background: Sample, hole_px: int) -> tuple[str, dict[str, float]]:
+    if background.image.shape != sample.image.shape:
+        return "size differs from its background", {}
+    union = sample.union
+    changed = sample.image != background.image
+    if changed.ndim == 3:
+        changed = changed.any(axis=2)
+    if (changed & (distance_outside(union) > hole_px)).any():
+        return "background changed outside of the hole", {}
+    change, noise = visibility(background.image, sample.image, union)
+    scores = {"change": round(change, 3), "noise": round(noise, 3)}
+    seen = all(is_visible(background.image, sample.image, m) for m in sample.masks if m.any())
+    return ("" if seen else "change not visible"), scores
+
+
+def without_copies(verdicts: Iterable[Verdict], real: Iterable[str]) -> Iterator[Verdict]:
+    """Yield the verdicts, rejecting those with the pixels of a real image or of an earlier one.
+
+    real: pixel digests of the real images.
+    """
+    known = dict.fromkeys(real, "copy of a real image")
+    for verdict in verdicts:
+        reason = known.get(verdict.digest)
+        if verdict.accepted and reason:
+            yield Verdict(verdict.id, verdict.classes, verdict.digest, reason, verdict.scores)
+            continue
+        if verdict.accepted:
+            known[verdict.digest] = "copy of another candidate"
+        yield verdict
+
+
+def decision(verdict: Verdict) -> dict[str, Any]:
+    """Return what samples.jsonl keeps of a verdict."""
+    state = "accepted" if verdict.accepted else "rejected"
+    kept: dict[str, Any] = {"decision": state, "scores": verdict.scores}
+    return kept if verdict.accepted else {**kept, "reason": verdict.reason}

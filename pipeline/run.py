@@ -1,0 +1,89 @@
+"""``flawsmith run``: the stages in their order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flawsmith.data.build import finished
+from flawsmith.data.formats import ReadOptions
+from flawsmith.data.jobs import check_format
+from flawsmith.evaluate.report_sections import MethodCounts
+from flawsmith.pipeline.candidates import certify_stage, choose_methods, make_stage
+from flawsmith.pipeline.output import dataset_stage
+from flawsmith.pipeline.report import method_counts, report_stage
+from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.source import read_stage, split_stage
+from flawsmith.pipeline.stages import run_folder
+from flawsmith.progress import say
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run wrote: the data sets' label counts, each method's counts, and what was left out."""
+
+    dataset: Path
+    report: Path
+    parts: dict[str, dict[str, int]]
+    methods: tuple[MethodCounts, ...]
+    left_out: dict[str, str]
+    notices: tuple[str, ...]
+
+
+def run(
+    src: Path,
+    out: Path,
+    settings: RunSettings,
+    *,
+    options: ReadOptions | None = None,
+    workers: int = 1,
+) -> Outcome:
+    """Turn the images of ``src`` into a larger data set with a report, in the folder ``out``.
+
+    A second call goes on where the first stopped, and repeats only what a changed setting touches.
+    Raises InputError for unusable input, OutputError when ``out`` cannot be written.
+    """
+    options = options or ReadOptions()
+    check_format(settings.to)
+    for method in ("classical", "paste", "procedural"):
+        settings.of_method(method)
+    with run_folder(out, settings.model_dump_json(indent=2) + "\n") as stages:
+        found = read_stage(stages, src, options, workers)
+        parts = split_stage(stages, found, settings)
+        train = found.select(parts["train"])
+        methods, left_out = choose_methods(train, settings)
+        for method, reason in left_out.items():
+            say(f"note: {method} left out: {reason}")
+        made = {m: make_stage(stages, train, m, settings, workers) for m in methods}
+        verdicts = certify_stage(stages, found, made, workers)
+        dataset = dataset_stage(stages, found, parts, made, verdicts, settings, workers)
+        report = out / "report.html"
+        report_stage(report, found, parts, made, verdicts, left_out, dataset, settings.seed)
+        names = (*parts, "synthetic")
+        return Outcome(
+            dataset,
+            report,
+            {name: finished(dataset / name).labels for name in names},
+            tuple(method_counts(m, made[m], verdicts[m]) for m in methods),
+            {str(method): reason for method, reason in left_out.items()},
+            found.dataset.notices,
+        )
+
+
+def to_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the outcome as JSON-able values."""
+    return {
+        "dataset": str(outcome.dataset),
+        "report": str(outcome.report),
+        "parts": outcome.parts,
+        "methods": {
+            row.method: {
+                "asked": row.asked,
+                "refused": dict(row.refused),
+                "rejected": dict(row.rejected),
+                "accepted": row.accepted,
+            }
+            for row in outcome.methods
+        },
+        "left_out": outcome.left_out,
+        "notices": list(outcome.notices),
+    }

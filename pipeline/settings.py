@@ -1,0 +1,33 @@
+"""What can be set about a run."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from flawsmith.augment.settings import AugmentSettings, Method
+from flawsmith.settings import Settings, load_settings
+
+METHODS: tuple[Method, ...] = ("classical", "paste", "procedural")
+
+
+class RunSettings(Settings):
+    """Settings of a run; ``classical``, ``paste`` and ``procedural`` hold that method's own."""
+
+    seed: int = Field(0, ge=0)
+    count: int = Field(200, ge=1, description="candidates a method")
+    test_fraction: float = Field(
+        0.3, gt=0, lt=1, description="share of the groups kept for testing, seen by no method"
+    )
+    methods: tuple[Literal["classical", "paste", "procedural"], ...] | None = Field(
+        None, description="default: classical and paste where the data allows, else procedural"
+    )
+    to: str = Field("folder", description="format of the data sets written")
+    classical: dict[str, Any] = Field(default_factory=dict)
+    paste: dict[str, Any] = Field(default_factory=dict)
+    procedural: dict[str, Any] = Field(default_factory=dict)
+
+    def of_method(self, method: Method) -> AugmentSettings:
+        """Return the method's settings; raises InputError naming a wrong one."""
+        given: dict[str, Any] = getattr(self, method)
+        base = {"method": method, "count": self.count, "seed": self.seed}
+        return load_settings(AugmentSettings, None, {**base, **given})

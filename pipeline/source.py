@@ -1,0 +1,90 @@
+"""The first stages: read the source and look at all of it, then set the test part aside."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from flawsmith.data.cropping import WHOLE, crop_plates
+from flawsmith.data.dataset import DataSet, Skipped
+from flawsmith.data.fingerprint import fingerprint
+from flawsmith.data.formats import ReadOptions, read_dataset
+from flawsmith.data.jobs import open_source
+from flawsmith.data.scan import Facts, Scan, scan
+from flawsmith.data.split import split_groups
+from flawsmith.data.staging import JOB, job_digest
+from flawsmith.data.tables import read_json, read_jsonl
+from flawsmith.data.writing import write_file, write_lines
+from flawsmith.errors import InputError
+from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.stages import Stages
+
+Parts = dict[str, list[int]]
+
+
+def read_stage(stages: Stages, src: Path, options: ReadOptions, workers: int) -> Scan:
+    """Return the source's samples with their facts; photos of plates are cropped first."""
+    dataset = open_source(src, stages.out, options)
+    needs: tuple[str, ...] = ()
+    if dataset.format == "plates":
+        dataset = _crop(stages, src, options, workers)
+        options = ReadOptions()
+        needs = ("plates",)
+
+    def work(folder: Path) -> None:
+        found = scan(dataset, workers=workers, on_error=options.on_error)
+        write_lines(folder / "facts.jsonl", (json.dumps(f.to_json()) for f in found.facts))
+        seen = {
+            "notices": found.dataset.notices,
+            "skipped": [asdict(entry) for entry in found.dataset.skipped],
+        }
+        write_file(folder / "read.json", json.dumps(seen, indent=1))
+
+    inputs = {"source": fingerprint(dataset), "options": asdict(options)}
+    return _restore(dataset, stages.make("read", inputs, needs, work))
+
+
+def _crop(stages: Stages, src: Path, options: ReadOptions, workers: int) -> DataSet:
+    """Crop the plates of raw photos; the run goes on with the upright plates."""
+    out = stages.out / "stages" / "plates"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    cropped = crop_plates(src, out, whole=True, options=options, workers=workers, overwrite=True)
+    stages.digests["plates"] = job_digest(read_json(out / JOB))
+    plates = read_dataset(out / WHOLE)
+    notice = (f"photos of plates: {len(plates)} plates cropped to 240x1200 and used as samples",)
+    refused = tuple(Skipped("photo", reason) for reason in cropped.refused)
+    return replace(plates, notices=plates.notices + notice, skipped=plates.skipped + refused)
+
+
+def _restore(dataset: DataSet, folder: Path) -> Scan:
+    facts = tuple(Facts.from_json(line) for _, line in read_jsonl(folder / "facts.jsonl"))
+    seen = read_json(folder / "read.json")
+    by_id = {record.id: record for record in dataset.records}
+    records = tuple(replace(by_id[fact.id], group=fact.group) for fact in facts)
+    skipped = tuple(Skipped(**entry) for entry in seen["skipped"])
+    dataset = replace(dataset, records=records, notices=tuple(seen["notices"]), skipped=skipped)
+    return Scan(dataset, facts)
+
+
+def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
+    """Return the indices of ``train`` (which methods may see) and ``test`` (which none may)."""
+
+    def work(folder: Path) -> None:
+        fractions = (1 - settings.test_fraction, settings.test_fraction)
+        train, test = split_groups(found.facts, fractions, settings.seed)
+        ids = found.dataset.ids
+        parts = {"train": [ids[i] for i in train], "test": [ids[i] for i in test]}
+        write_file(folder / "parts.json", json.dumps(parts, indent=1, ensure_ascii=False))
+
+    inputs: dict[str, Any] = {"test": settings.test_fraction, "seed": settings.seed}
+    folder = stages.make("split", inputs, ("read",), work)
+    index = {name: i for i, name in enumerate(found.dataset.ids)}
+    content = read_json(folder / "parts.json")
+    parts = {name: [index[i] for i in ids] for name, ids in content.items()}
+    if not parts["train"]:
+        raise InputError(
+            "too few groups to set a test part aside",
+            where=found.dataset.root,
+            mend="give more images, or a smaller test_fraction",
+        )
+    return parts

@@ -1,0 +1,72 @@
+"""Stages of a run: each a folder, made again only when something it depends on has changed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flawsmith.data.staging import JOB, job_digest, staged
+from flawsmith.data.writing import make_folder, write_file
+from flawsmith.errors import InputError, OutputError
+from flawsmith.progress import say
+
+MARK = "run.json"
+
+
+@dataclass
+class Stages:
+    """The stages of one run folder, by name, with the digest of what made each."""
+
+    out: Path
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def make(
+        self,
+        name: str,
+        inputs: dict[str, Any],
+        needs: tuple[str, ...],
+        work: Callable[[Path], None],
+        folder: Path | None = None,
+    ) -> Path:
+        """Return the stage's folder, calling ``work(folder)`` unless it is complete already.
+
+        inputs: JSON-able settings that decide the result; needs: earlier stages that do. A stage
+        interrupted half-way gets its partial folder again.
+        """
+        path = folder or self.out / "stages" / name
+        job = {"stage": name, "inputs": inputs, "needs": {n: self.digests[n] for n in needs}}
+        self.digests[name] = job_digest(job)
+        make_folder(path.parent)
+        with staged(path, job, overwrite=True) as stage:
+            if stage.done:
+                say(f"{name}: kept from the last run")
+            else:
+                work(stage.path)
+        return path
+
+
+@contextmanager
+def run_folder(out: Path, settings: str) -> Iterator[Stages]:
+    """Hold a run's folder for this process; raises InputError if it is another's, or in use."""
+    if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            "it exists and holds no run of flawsmith", where=out, mend="choose another folder"
+        )
+    if (out / JOB).is_file():
+        raise InputError("it holds a data set, not a run", where=out, mend="choose another folder")
+    make_folder(out)
+    write_file(out / MARK, settings)
+    lock = FileLock(out / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError("another run is at work in it", where=out, mend="wait for it") from error
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield Stages(out)
+    finally:
+        lock.release()
