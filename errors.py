@@ -3,17 +3,27 @@
 Every message is one line that says what was found, where, and how to mend it.
 """
 
+import re
+
 EXIT_OK = 0
 EXIT_BUG = 1
 EXIT_USER = 2
 EXIT_INTERRUPTED = 3
 EXIT_GATE = 4
 
+# Line breaks, terminal escapes, text-direction overrides and halves of broken Unicode.
+CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
 
 class FlawsmithError(Exception):
-    """Base of all errors that flawsmith raises on purpose."""
+    """Base of all errors that flawsmith raises on purpose; the message is one printable line."""
 
     exit_code = EXIT_USER
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class InputError(FlawsmithError):
@@ -26,13 +36,18 @@ class InputError(FlawsmithError):
         self.what = what
         self.where = str(where)
         self.mend = mend
-        message = f"{where}: {what}" if self.where else what
-        # A file name may hold a line break; the message must stay one line.
-        super().__init__(" ".join((message + (f" (mend: {mend})" if mend else "")).split()))
+        # What a library reports may run over lines; a file name keeps its characters, escaped.
+        message = " ".join((what + (f" (mend: {mend})" if mend else "")).split())
+        super().__init__(f"{self.where}: {message}" if self.where else message)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors travel from worker processes with all their parts.
         return _rebuild, (type(self), self.what, self.where, self.mend)
+
+
+def printable(text: str) -> str:
+    """Return the text with its control characters escaped: one line, harmless to a terminal."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def _rebuild(kind: type[InputError], what: str, where: str, mend: str) -> InputError:

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.errors import InputError
+from flawsmith.errors import CONTROL, InputError
 
 Label = Literal["good", "defective", "unknown"]
 LABELS: tuple[Label, ...] = get_args(Label)
@@ -67,15 +67,18 @@ class Sample:
         return np.asarray(self.masks.any(axis=0))
 
 
-def check_id(sample_id: str) -> None:
+def check_id(sample_id: str, where: object = "") -> None:
     """Raise InputError unless ``sample_id`` is safe as a file stem (no separators, no escapes)."""
     if (
         not sample_id
         or sample_id.startswith(".")
         or len(sample_id.encode("utf-8", "surrogatepass")) > 200
-        or any(c in "/\\" or ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in sample_id)
+        or "/" in sample_id
+        or "\\" in sample_id
+        or CONTROL.search(sample_id)
     ):
         raise InputError(
             f"sample id {sample_id[:80]!r} cannot be a file name",
+            where=where,
             mend="rename it: no slash, no control character, no leading dot, at most 200 bytes",
         )

@@ -159,14 +159,14 @@ def vary(generator: np.random.Generator, cutout: Cutout, settings: AugmentSettin
 
 
 def _flip(cutout: Cutout, across: bool, down: bool) -> Cutout:
-    image, mask, clean, touches = cutout.image, cutout.mask, cutout.clean, set(cutout.touches)
+    swaps = {"left": "right", "right": "left"} if across else {}
+    swaps |= {"top": "bottom", "bottom": "top"} if down else {}
+    axes = tuple(axis for axis, wanted in ((0, down), (1, across)) if wanted)
     x, y = cutout.centre
-    for wanted, axis, low, high in ((across, 1, "left", "right"), (down, 0, "top", "bottom")):
-        if wanted:
-            image, mask, clean = (np.flip(a, axis) for a in (image, mask, clean))
-            swapped = {low: high, high: low}
-            touches = {swapped.get(side, side) for side in touches}
-            x, y = (1 - x, y) if axis == 1 else (x, 1 - y)
     return Cutout(
-        *(np.ascontiguousarray(a) for a in (image, mask, clean)), frozenset(touches), (x, y)
+        image=np.ascontiguousarray(np.flip(cutout.image, axes)),
+        mask=np.ascontiguousarray(np.flip(cutout.mask, axes)),
+        clean=np.ascontiguousarray(np.flip(cutout.clean, axes)),
+        touches=frozenset(swaps.get(side, side) for side in cutout.touches),
+        centre=(1 - x if across else x, 1 - y if down else y),
     )

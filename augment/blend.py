@@ -27,12 +27,12 @@ def match_tone(patch: Image, clean: Masks, target: Image, target_clean: Masks) -
     theirs = np.median(target[target_clean], axis=0).astype(np.float32)
     gain = np.clip((theirs + 1) / (own + 1), *GAIN)
     toned = theirs + (patch.astype(np.float32) - own) * gain
-    return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(toned), 0, 255), np.uint8)
 
 
 def hole_of(mask: Masks, width: int) -> Masks:
     """Return the pixels that a seam of this width may change: within ``width`` of the mask."""
-    return distance_outside(mask) <= width
+    return np.asarray(distance_outside(mask) <= width)
 
 
 def feather(target: Image, patch: Image, mask: Masks, width: int) -> Image:
@@ -45,7 +45,7 @@ def feather(target: Image, patch: Image, mask: Masks, width: int) -> Image:
     if target.ndim == 3:
         alpha = alpha[..., None]
     mixed = target + alpha * (patch.astype(np.float32) - target)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
 def poisson(target: Image, patch: Image, mask: Masks, width: int) -> Image:

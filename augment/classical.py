@@ -1,14 +1,5 @@
-"""Classical augmentation with Albumentations; the only module that imports it.
+"""Classical augmentation: real samples transformed by a policy of ``policies``."""
 
-``thesis``: the plates thesis' policy, six transforms at p = 0.3 each; it ruined that thesis'
-detector. ``safe``: the default. Every pixel it makes is one of the photo's pixels, moved by whole
-pixels and passed through one mild tone curve, so masks move exactly, no interpolation thins or
-blurs a defect, and none is hidden by noise. Flips that the clean images themselves rule out (an
-anode never lies at the bottom) are left out: see ``symmetry``.
-"""
-
-import os
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,20 +8,15 @@ import numpy as np
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
+from flawsmith.data.folder import index_picture
 from flawsmith.data.scan import Scan
 from flawsmith.sample import Masks, Sample
 from flawsmith.seeding import rng
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import albumentations as A
-    import cv2
-
 ATTEMPTS = 8
 # A class with fewer pixels left counts as emptied: nobody could find it.
 MIN_PIXELS = 4
-Flips = tuple[bool, bool]
+Flips = tuple[bool, bool]  # left-right, top-bottom
 
 
 @dataclass(frozen=True)
@@ -41,7 +27,7 @@ class Classical:
     order: tuple[int, ...]
     flips: Flips
     settings: AugmentSettings
-    _policies: dict[tuple[int, int], Any] = field(default_factory=dict, compare=False, repr=False)
+    _policies: dict[tuple[int, ...], Any] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def of(scan: Scan, settings: AugmentSettings, flips: Flips) -> "Classical":
@@ -80,66 +66,30 @@ class Classical:
         return Sample(f"classical_{index:06d}", image, masks, source.label, source.group, meta)
 
     def _policy(self, size: tuple[int, ...]) -> Any:
-        key = (size[0], size[1])
+        # Imported where it is used: the parent process needs no Albumentations.
+        from flawsmith.augment import policies
+
+        key = size if self.settings.preset == "thesis" else ()
         if key not in self._policies:
-            make = thesis_policy if self.settings.preset == "thesis" else safe_policy
-            self._policies[key] = make(*key, self.flips)
+            self._policies[key] = (
+                policies.thesis_policy(*key) if key else policies.safe_policy(self.flips)
+            )
         return self._policies[key]
 
 
 def _apply(policy: Any, source: Sample) -> tuple[Any, Masks]:
-    done = policy(image=source.image, masks=list(source.masks.view(np.uint8)))
-    masks = [np.asarray(mask, np.uint8) for mask in done["masks"]]
-    stacked = np.stack(masks) if masks else np.zeros((0, *done["image"].shape[:2]), np.uint8)
-    return np.ascontiguousarray(done["image"]), stacked > 0
+    """Transform image and masks together; masks travel as one index picture where they can."""
+    if len(source.masks) < 255 and (source.masks.sum(axis=0, dtype=np.uint8) <= 1).all():
+        done = policy(image=source.image, mask=index_picture(source.masks))
+        numbers = np.arange(1, len(source.masks) + 1, dtype=np.uint8)[:, None, None]
+        masks = done["mask"] == numbers
+    else:
+        planes = np.ascontiguousarray(source.masks.transpose(1, 2, 0)).view(np.uint8)
+        done = policy(image=source.image, mask=planes)
+        masks = np.ascontiguousarray(done["mask"].transpose(2, 0, 1)) > 0
+    return np.ascontiguousarray(done["image"]), masks
 
 
 def _keeps_classes(before: Masks, after: Masks) -> bool:
     had, has = before.any(axis=(1, 2)), after.sum(axis=(1, 2)) >= MIN_PIXELS
     return bool((has | ~had).all())
-
-
-def safe_policy(height: int, width: int, flips: Flips) -> A.Compose:
-    """Flips, whole-pixel shifts up to 5% with reflected edges, and a mild tone curve."""
-    shift = (max(1, height // 20), max(1, width // 20))
-    across, down = flips
-    return _compose(
-        A.HorizontalFlip(p=0.5 if across else 0.0),
-        A.VerticalFlip(p=0.5 if down else 0.0),
-        *_recrop(height, width, height + 2 * shift[0], width + 2 * shift[1]),
-        A.RandomBrightnessContrast(
-            brightness_limit=(-0.06, 0.06), contrast_limit=(-0.08, 0.08), p=0.8
-        ),
-    )
-
-
-def thesis_policy(height: int, width: int, flips: Flips) -> A.Compose:
-    """The plates thesis' six transforms, p = 0.3 each; both flips whatever the data says.
-
-    RandomScale changes the size, so the picture is padded by reflection or cropped back.
-    """
-    reflect = cv2.BORDER_REFLECT_101
-    nearest = cv2.INTER_NEAREST
-    return _compose(
-        A.RandomScale(scale_limit=(-0.1, 0.1), mask_interpolation=nearest, p=0.3),
-        *_recrop(height, width, height, width),
-        A.Rotate(limit=(-10, 10), border_mode=reflect, mask_interpolation=nearest, p=0.3),
-        A.VerticalFlip(p=0.3),
-        A.HorizontalFlip(p=0.3),
-        A.Blur(blur_limit=(3, 3), p=0.3),
-        A.RandomBrightnessContrast(
-            brightness_limit=(-0.05, 0.05), contrast_limit=(-0.05, 0.05), p=0.3
-        ),
-    )
-
-
-def _recrop(height: int, width: int, padded_height: int, padded_width: int) -> tuple[Any, ...]:
-    pad = A.PadIfNeeded(padded_height, padded_width, border_mode=cv2.BORDER_REFLECT_101, p=1.0)
-    return pad, A.RandomCrop(height, width, p=1.0)
-
-
-def _compose(*transforms: Any) -> A.Compose:
-    # "Argument(s) ... not valid" is only a warning there; a policy that drops a part is an error.
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return A.Compose(list(transforms))

@@ -9,8 +9,8 @@ import numpy as np
 from flawsmith.augment.bank import Bank, Cutout, cut_out, draw_entry, make_bank, vary
 from flawsmith.augment.blend import feather, hole_of, match_tone, poisson
 from flawsmith.augment.canvas import Canvas, View, pick_background
-from flawsmith.augment.reshape import as_channels, reshape
 from flawsmith.augment.region import Region, Wish, places
+from flawsmith.augment.reshape import as_channels, reshape
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, with_position
 from flawsmith.data.build import Refused

@@ -106,10 +106,8 @@ def render(generator: np.random.Generator, target: Image, mask: Masks) -> Image:
     cell = max(3.0, min(mask.shape) / 3)
     mottle = 1 + 0.5 * perlin(generator, (mask.shape[0], mask.shape[1]), cell)
     keep = generator.uniform(0.3, 0.9)
+    change = sign * strength * mottle.astype(np.float64)
     if target.ndim == 3:
-        tint = generator.uniform(0.8, 1.2, 3)
-        change = sign * strength * mottle[..., None] * tint
-    else:
-        change = sign * strength * mottle
+        change = change[..., None] * generator.uniform(0.8, 1.2, 3)
     painted = level + keep * (surface - level) + change
-    return np.clip(np.rint(painted), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(painted), 0, 255), np.uint8)

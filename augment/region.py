@@ -26,7 +26,8 @@ def foreground(image: Image) -> Masks:
 
     A margin is an area connected to the image's border that, smoothed, is darker than a quarter of
     the median grey level; or brighter than 250 along most of the border, as on a light table (a
-    glaring part also touches a border, but not most of it). If hardly anything would remain, all is the part.
+    glaring part also touches a border, but not most of it). If hardly anything would remain, all
+    is the part.
     """
     grey = cv2.medianBlur(to_grey(image), 5)
     dark = grey <= max(DARK_FLOOR, DARK_SHARE * float(np.median(grey)))
@@ -37,7 +38,7 @@ def foreground(image: Image) -> Masks:
     if margin.mean() < MIN_MARGIN_SHARE or margin.mean() > 1 - MIN_PART_SHARE:
         return np.ones(grey.shape, bool)
     grown = cv2.dilate(margin.view(np.uint8), np.ones((5, 5), np.uint8))
-    return grown == 0
+    return np.asarray(grown == 0)
 
 
 def _touching_border(area: Masks) -> Masks:

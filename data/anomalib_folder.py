@@ -36,7 +36,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     images = {p: parts for p, parts in files.items() if parts[0] in (*NORMAL, *ABNORMAL)}
     masks = {"/".join(parts[1:]): p for p, parts in files.items() if parts[0] == MASKS}
     shared = Counter(parts[-1] for parts in images.values() if parts[0] in ABNORMAL)
-    ids = unique_ids(images, root)
+    ids = unique_ids(reading, images, root)
     records = []
     for path, parts in images.items():
         good = parts[0] in NORMAL

@@ -108,7 +108,10 @@ def build(
     refused = Counter(line["refused"] for line in _read(journal) if "refused" in line)
     redrawn: Counter[str] = Counter()
     for line in lines():
-        redrawn.update(line["meta"].get("redrawn", {}))
+        # A copied sample's meta is the user's: it may hold anything.
+        counts = line["meta"].get("redrawn")
+        if isinstance(counts, dict):
+            redrawn.update({why: n for why, n in counts.items() if type(n) is int})
     notices = writer.finish(root, spec, lines)
     summary = {"refused": dict(refused), "notices": notices, "redrawn": dict(redrawn)}
     labels = write_manifest(root, format_name, spec.classes, {**made_by, **summary}, lines())

@@ -133,9 +133,10 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     listed = dict(pictures(reading, tables))
     folders = {path.parent for path in listed} | {root / "images"}
     strays = [p for p in reading.images() if p.parent in folders and p not in listed]
-    ids = unique_ids(sorted([*listed, *strays]), root)
-    records = [r for p, v in sorted(listed.items()) for r in _records(reading, ids[p], p, v, names)]
-    for path in strays:
+    ids = unique_ids(reading, sorted([*listed, *strays]), root)
+    usable = sorted((path, picture) for path, picture in listed.items() if path in ids)
+    records = [r for p, v in usable for r in _records(reading, ids[p], p, v, names)]
+    for path in (path for path in strays if path in ids):
         reading.pass_over(path, "no annotation file lists it: label unknown, not used")
         records.append(Record(ids[path], path, declared="unknown"))
     return DataSet(root, NAME, names, tuple(records))

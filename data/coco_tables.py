@@ -50,7 +50,7 @@ def annotation_files(reading: Reading) -> list[Path]:
     found = []
     for path in (p for place in PLACES for p in sorted(reading.root.glob(place))):
         with reading.entry():
-            reading.inside(path.relative_to(reading.root).as_posix())
+            reading.inside(path.relative_to(reading.root).as_posix(), path)
             if not path.name.startswith(".") and path.is_file() and _looks_right(path):
                 found.append(path)
     return [p for p in found if p.name.startswith("instances")] or found
@@ -144,7 +144,7 @@ def _add_picture(reading: Reading, table: Table, entry: object, where: str) -> N
     if any(side is not None and (type(side) is not int or side < 1) for side in sides):
         raise InputError("'width' and 'height' must be whole numbers above 0", where=where)
     split = _split_of(table.path, reading.root)
-    path = _locate(reading, table.path.parent, name, split)
+    path = _locate(reading, table.path.parent, name, split, where)
     if path is None:
         reading.pass_over(name[:200], f"{reading.name(table.path)} lists it, but it does not exist")
     size = None if None in sides else sides
@@ -193,10 +193,10 @@ def _split_of(path: Path, root: Path) -> str:
     return found[1] if found else ""
 
 
-def _locate(reading: Reading, beside: Path, name: str, split: str) -> Path | None:
+def _locate(reading: Reading, beside: Path, name: str, split: str, where: str) -> Path | None:
     root = reading.root
     for base in (root / "images" / split, root / split, beside, root / "images", root):
-        path = reading.inside(name, base)
+        path = reading.inside(name, where, base)
         if path.is_file():
             return path
     return None

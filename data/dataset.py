@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, overload
 import numpy as np
 
 from flawsmith.data.images import read_image
-from flawsmith.errors import InputError
+from flawsmith.errors import CONTROL, InputError
 from flawsmith.sample import Image, Label, Masks, Sample, check_id
 
 # What the layout says of an image; "by-mask" leaves it to the mask: empty is good, else defective.
@@ -75,9 +75,16 @@ class DataSet(Sequence[Sample]):
     notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in self.classes:
+            if not name.strip() or CONTROL.search(name):
+                raise InputError(
+                    f"the class name {name[:80]!r} is blank or has control characters",
+                    where=self.root,
+                    mend="rename the class",
+                )
         seen: set[str] = set()
         for record in self.records:
-            check_id(record.id)
+            check_id(record.id, where=self.root)
             if record.id in seen:
                 raise InputError(
                     f"the id {record.id!r} occurs twice", where=self.root, mend="rename one of them"
@@ -128,7 +135,13 @@ def load(record: Record, classes: int) -> Sample:
 
 def read_masks(record: Record, classes: int, image: Image) -> Masks:
     """Return the record's (K, H, W) masks for this image."""
-    masks = record.masks.read((classes, *image.shape[:2]))
+    height, width = image.shape[:2]
+    try:
+        masks = record.masks.read((classes, height, width))
+    except MemoryError as error:
+        raise InputError(
+            f"{classes} masks of {width}x{height} do not fit into the memory", where=record.image
+        ) from error
     if record.declared == "good" and masks.any():
         raise InputError(
             f"it counts as clean by its place, yet its mask marks {int(masks.any(0).sum())} pixels",

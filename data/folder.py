@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flawsmith.data.dataset import DataSet, Declared, MaskSource, NoMask, Record
 from flawsmith.data.images import encode_png, read_index
 from flawsmith.data.pairs import DEFAULT_CLASS, ThresholdMask, check_mask_size
-from flawsmith.data.reading import Reading, is_good_name, read_text, unique_ids
+from flawsmith.data.reading import Reading, is_good_name, own_file, read_text, unique_ids
 from flawsmith.data.writing import Lines, Spec, write_file, write_picture
 from flawsmith.errors import InputError
 from flawsmith.sample import Masks, Sample, check_id
@@ -75,7 +75,7 @@ def detect(root: Path) -> str | None:
     """
     if not (root / "images").is_dir() or (root / "train.csv").is_file():
         return None
-    reading = Reading(root)
+    reading = Reading(root, "skip")
     for folder in MASK_FOLDERS:
         if (root / folder).is_dir():
             kinds = {p.suffix.lower() for p in reading.files(folder)}
@@ -93,7 +93,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     images = reading.images("images")
     mask_root = next((root / f for f in MASK_FOLDERS if (root / f).is_dir()), root / "masks")
     masks = reading.images(mask_root.name) if mask_root.is_dir() else []
-    ids = unique_ids(images, root / "images")
+    ids = unique_ids(reading, images, root / "images")
     classes = classes or _listed(root)
     planes = _class_folders(masks, mask_root, images, root / "images", classes)
     if planes is None:
@@ -120,8 +120,8 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
 
 
 def _listed(root: Path) -> tuple[str, ...] | None:
-    path = root / "classes.txt"
-    if not path.is_file():
+    path = own_file(root, "classes.txt")
+    if path is None:
         return None
     names = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
     if not names or len(set(names)) != len(names):
@@ -177,8 +177,10 @@ def index_values(classes: int) -> tuple[tuple[int, int], ...]:
 
 def index_picture(masks: Masks) -> NDArray[np.uint8]:
     """Return (H, W) class numbers from 1, 0 elsewhere; the planes must not overlap."""
-    numbers = np.arange(1, len(masks) + 1, dtype=np.uint8)[:, None, None]
-    return np.asarray((masks * numbers).max(axis=0, initial=0), np.uint8)
+    index = np.zeros(masks.shape[1:], np.uint8)
+    for number, plane in enumerate(masks, 1):
+        index[plane] = number
+    return index
 
 
 def _names(values: tuple[tuple[int, int], ...]) -> tuple[str, ...]:

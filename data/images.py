@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 from flawsmith.errors import InputError, OutputError
 from flawsmith.sample import Image
@@ -25,8 +26,13 @@ DECODE_ERRORS = (
     OverflowError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
 EXIF_ORIENTATION = 274
-# Level 1 is zlib's fastest; higher levels save about a tenth of the size for several times the time.
-PNG_LEVEL = 1
+# Of OpenCV's settings the fastest one that is also among the smallest on photographs: each row's
+# difference to the row above, run-length coded (half the time of plain level 1, a tenth smaller).
+PNG_OPTIONS = [
+    cv2.IMWRITE_PNG_COMPRESSION, 1,
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
+]  # fmt: skip
 
 
 def is_image(path: Path) -> bool:
@@ -71,7 +77,7 @@ def read_image(path: Path) -> Image:
             where=path,
             mend="convert it to 8 bit grey or RGB first, with the scaling you want",
         )
-    return array
+    return np.asarray(array, np.uint8)
 
 
 def read_index(path: Path) -> NDArray[np.uint8]:
@@ -101,7 +107,7 @@ def read_index(path: Path) -> NDArray[np.uint8]:
                 mend="save the mask with 8 bits",
             )
         array = array.astype(np.uint8)
-    return array
+    return np.asarray(array, np.uint8)
 
 
 def write_png(path: Path, array: NDArray[np.uint8]) -> None:
@@ -114,7 +120,7 @@ def write_png(path: Path, array: NDArray[np.uint8]) -> None:
 
 def encode_png(array: NDArray[np.uint8]) -> bytes:
     """PNG bytes of (H, W) or (H, W, 3) RGB uint8."""
-    return _encode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    return _encode(".png", array, PNG_OPTIONS)
 
 
 def encode_jpeg(array: NDArray[np.uint8], quality: int = 95) -> bytes:
@@ -173,6 +179,6 @@ def _reason(error: BaseException) -> str:
         return "the file does not exist"
     if isinstance(error, IsADirectoryError):
         return "it is a folder, not a picture"
-    if isinstance(error, Pillow.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "not a picture that can be read (PNG, JPEG, BMP, TIFF or WebP)"
     return f"the picture is broken or cut short: {error}"

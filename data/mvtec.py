@@ -121,7 +121,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     given = classes or ()
     found = sorted(set(types.values()) - {GOOD, UNLABELLED, *given})
     names = (*given, *found)
-    ids = unique_ids(types, root)
+    ids = unique_ids(reading, types, root)
     records = []
     for path, kind in types.items():
         stems = [path.stem + ending for ending in ENDINGS]

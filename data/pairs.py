@@ -57,7 +57,7 @@ def check_mask_size(path: Path, found: tuple[int, ...], shape: tuple[int, int, i
 
 def detect(root: Path) -> str | None:
     """Return what was seen if most images of ``root`` lie beside their masks."""
-    images = Reading(root).images()
+    images = Reading(root, "skip").images()
     pairs = _pair(images)
     paired = sum(mask is not None for mask in pairs.values())
     if not paired or 2 * paired < len(pairs):
@@ -72,7 +72,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     tops = {image: _top(image, reading.root) for image in pairs}
     found = sorted({top for top in tops.values() if not is_good_name(top)})
     classes = classes or tuple(found)
-    ids = unique_ids(pairs, reading.root)
+    ids = unique_ids(reading, pairs, reading.root)
     records = []
     for image, mask in pairs.items():
         good = is_good_name(tops[image])

@@ -20,7 +20,7 @@ from flawsmith.errors import Interrupted
 T = TypeVar("T")
 # Chunks in flight a worker: enough to hide the parent's writing, few enough to bound memory.
 WINDOW = 4
-PRELOAD = ["flawsmith.data.build"]
+PRELOAD = ["flawsmith.data.build", "flawsmith.data.scan"]
 
 _task: Callable[[int], Any]
 

@@ -22,7 +22,7 @@ FOLDERS = {"good": "good", "bad": "defective"}
 def detect(root: Path) -> str | None:
     """Return what was seen if ``good/`` or ``bad/`` holds BMP photos and nothing else."""
     seen = [name for name in FOLDERS if (root / name).is_dir()]
-    kinds = {p.suffix.lower() for p in Reading(root).files(*seen)} if seen else set()
+    kinds = {p.suffix.lower() for p in Reading(root, "skip").files(*seen)} if seen else set()
     return f"BMP photos in {' and '.join(seen)}" if kinds == {".bmp"} else None
 
 
@@ -30,7 +30,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     """Read the photos; bad ones without a mask are ``unknown``, and named."""
     root = reading.root
     photos = reading.images(*(name for name in FOLDERS if (root / name).is_dir()))
-    ids = unique_ids(photos, root)
+    ids = unique_ids(reading, photos, root)
     masks = {p.stem: p for p in reading.images("masks")} if (root / "masks").is_dir() else {}
     names = classes or (DEFAULT_CLASS,)
     values = index_values(len(names))
@@ -42,7 +42,8 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
             reading.pass_over(photo, "a bad photo without a mask: label unknown")
         source = IndexMask(mask, values) if mask else NoMask()
         declared: Declared = "good" if good else "defective" if mask else "unknown"
-        records.append(Record(ids[photo], photo, source, declared))
+        if photo in ids:
+            records.append(Record(ids[photo], photo, source, declared))
     for mask in masks.values():
         reading.pass_over(mask, "a mask without a photo")
     return DataSet(root, NAME, names, tuple(records))

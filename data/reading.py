@@ -1,6 +1,7 @@
 """What all readers share: safe paths, the walk over a folder, and what happens to bad entries."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,9 +10,11 @@ from typing import Literal
 
 from flawsmith.data.dataset import Skipped
 from flawsmith.data.images import IMAGE_SUFFIXES
-from flawsmith.errors import InputError
+from flawsmith.errors import InputError, printable
+from flawsmith.sample import check_id
 
 OnError = Literal["stop", "skip"]
+STRAY_LINK = "a link that is broken or leaves the data folder"
 # Folder names by which people mark images without defect (MT_Free, train/good, normal_test ...).
 GOOD_NAMES = frozenset({"good", "ok", "free", "normal", "clean", "defectfree"})
 
@@ -30,13 +33,14 @@ class Reading:
 
     def pass_over(self, where: object, reason: str) -> None:
         """Count and name an entry that takes no part (an orphan, a surplus row): never an error."""
-        self.skipped.append(Skipped(self.name(where), reason))
+        self.skipped.append(Skipped(printable(self.name(where)), printable(reason)))
 
     def refuse(self, error: InputError) -> None:
         """Raise a bad entry's error, or list it when the user chose to skip such entries."""
         if self.on_error == "stop":
             raise error
-        self.skipped.append(Skipped(self.name(error.where), error.what, error.mend, bad=True))
+        where = printable(self.name(error.where))
+        self.skipped.append(Skipped(where, printable(error.what), error.mend, bad=True))
 
     @contextmanager
     def entry(self) -> Iterator[None]:
@@ -52,11 +56,11 @@ class Reading:
             return where.relative_to(self.root).as_posix()
         return str(where).removeprefix(f"{self.root}{os.sep}")
 
-    def inside(self, name: str, base: Path | None = None) -> Path:
+    def inside(self, name: str, where: object, base: Path | None = None) -> Path:
         """Return the path of a file named in the user's data; raises InputError if it escapes.
 
         Names are relative to ``base`` (by default the data folder) and must stay in the data folder
-        after links are followed.
+        after links are followed. ``where`` is the place that names it, for the message.
         """
         parts = PurePosixPath(name.replace("\\", "/"))
         path = (base or self.root) / parts
@@ -64,7 +68,7 @@ class Reading:
         if escapes or not name or not self._holds(path):
             raise InputError(
                 f"the file name {name[:120]!r} points outside of the data folder",
-                where=base or self.root,
+                where=where,
                 mend="use names relative to the data folder",
             )
         return path
@@ -72,9 +76,13 @@ class Reading:
     def files(self, *folders: str) -> list[Path]:
         """Return all visible files below these folders of the root (or the root), sorted.
 
-        Folder links are not followed, and a file that links to outside of the root is passed over.
+        Folder links are not followed; a link to outside of the root, a pipe or a device is passed
+        over.
         """
-        found = [p for folder in folders or ("",) for p in self._walk(self.root / folder)]
+        try:
+            found = [p for folder in folders or ("",) for p in self._walk(self.root / folder)]
+        except RecursionError as error:
+            raise InputError("the folders are nested too deeply", where=self.root) from error
         return sorted(found, key=lambda path: path.relative_to(self.root).as_posix())
 
     def images(self, *folders: str) -> list[Path]:
@@ -82,13 +90,13 @@ class Reading:
 
     def _walk(self, top: Path) -> Iterator[Path]:
         if top != self.root and not self._holds(top):
-            self.pass_over(top, "a link that is broken or leaves the data folder")
+            self._pass_over_once(top, STRAY_LINK)
             return
-        for folder, subfolders, names in os.walk(top):
+        for folder, subfolders, names in os.walk(top, onerror=self._unreadable):
             here = Path(folder)
             for sub in list(subfolders):
                 if (here / sub).is_symlink():
-                    self.pass_over(here / sub, "a link to a folder is not followed")
+                    self._pass_over_once(here / sub, "a link to a folder is not followed")
                     subfolders.remove(sub)
             subfolders[:] = sorted(s for s in subfolders if not hidden(s))
             for name in names:
@@ -96,9 +104,22 @@ class Reading:
                 if hidden(name):
                     continue
                 if path.is_symlink() and not self._holds(path):
-                    self.pass_over(path, "a link that is broken or leaves the data folder")
+                    self._pass_over_once(path, STRAY_LINK)
+                elif not path.is_file():
+                    # Opening a pipe would wait for ever.
+                    self._pass_over_once(path, "neither a file nor a folder")
                 else:
                     yield path
+
+    def _pass_over_once(self, path: Path, reason: str) -> None:
+        # Two walks over one folder meet the same links.
+        if not any(entry.where == printable(self.name(path)) for entry in self.skipped):
+            self.pass_over(path, reason)
+
+    def _unreadable(self, error: OSError) -> None:
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            reason = f"cannot be read: {error.strerror or error}"
+            self.refuse(InputError(reason, where=Path(error.filename)))
 
     def _holds(self, path: Path) -> bool:
         try:
@@ -119,25 +140,46 @@ def is_good_name(name: str) -> bool:
     )
 
 
-def unique_ids(paths: Iterable[Path], root: Path) -> dict[Path, str]:
-    """Return an id for each file: its stem, or its path with ``__`` where stems occur twice.
+def unique_ids(reading: Reading, paths: Iterable[Path], base: Path) -> dict[Path, str]:
+    """Return an id for each image: its stem, or its path with ``__`` where stems occur twice.
 
-    Raises InputError when two files still share an id (``a.png`` beside ``a.jpg``).
+    Images without a usable id go through ``reading.refuse`` and are left out: ``a.png`` beside
+    ``a.jpg``, since a mask ``a`` may be of either; a control character in the name.
     """
     listed = list(paths)
-    if len({path.stem for path in listed}) == len(listed):
-        return {path: path.stem for path in listed}
-    ids = {p: "__".join(p.relative_to(root).with_suffix("").parts) for p in listed}
-    first: dict[str, Path] = {}
-    for path, name in ids.items():
-        if name in first:
-            raise InputError(
-                f"two images share the id {name!r}: {first[name].name} and {path.name}",
-                where=path,
-                mend="rename one of them",
-            )
-        first[name] = path
+    short = len({path.stem for path in listed}) == len(listed)
+    holders: dict[str, list[Path]] = defaultdict(list)
+    for path in listed:
+        parts = path.relative_to(base).with_suffix("").parts
+        holders[path.stem if short else "__".join(parts)].append(path)
+    ids = {}
+    for name, found in holders.items():
+        for path in found:
+            with reading.entry():
+                check_id(name, where=path)
+                if len(found) > 1:
+                    raise InputError(
+                        f"two images share the id {name!r}: {found[0].name} and {found[1].name}",
+                        where=path,
+                        mend="rename one of them",
+                    )
+                ids[path] = name
     return ids
+
+
+def own_file(root: Path, name: str) -> Path | None:
+    """Return ``root/name`` if there is such a file; raises InputError if a link leads out of root.
+
+    A table in a folder from elsewhere must not show the content of the user's other files.
+    """
+    path = root / name
+    if not path.is_file():
+        return None
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            "a link that leaves the data folder", where=path, mend="put the file itself there"
+        )
+    return path
 
 
 def read_text(path: Path, limit: int = 1 << 30) -> str:

@@ -5,6 +5,8 @@ A row is ``start length start length ...``: pixels numbered from 1 down the colu
 lengths in the same order, beginning with the background: the two differ only by a cumulative sum.
 """
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
@@ -76,7 +78,10 @@ def decode_counts(counts: list[int], height: int, width: int) -> Mask:
             f"{height * width}"
         )
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return np.ascontiguousarray(coco_mask.decode(rle)).view(np.bool_)
+    with warnings.catch_warnings():
+        # pycocotools 2.0.11 has not caught up with NumPy 2's protocol for copies.
+        warnings.filterwarnings("ignore", "__array__ impl", DeprecationWarning, "pycocotools")
+        return np.ascontiguousarray(coco_mask.decode(rle)).view(np.bool_)
 
 
 def encode_counts(mask: Mask) -> NDArray[np.int64]:
@@ -102,7 +107,7 @@ def parse_compressed(text: str) -> NDArray[np.int64]:
     from the fourth number on the difference to the number two before is stored (pycocotools,
     ``rleToString``). Raises InputError for characters outside of that alphabet or a cut-off end.
     """
-    codes = np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int64) - 48
+    codes = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8).astype(np.int64) - 48
     if not len(codes):
         return codes
     if codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20:

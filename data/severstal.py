@@ -12,7 +12,7 @@ import numpy as np
 
 from flawsmith.data.dataset import DataSet, NoMask, Record
 from flawsmith.data.images import IMAGE_SUFFIXES
-from flawsmith.data.reading import Reading, unique_ids
+from flawsmith.data.reading import Reading, own_file, unique_ids
 from flawsmith.data.rle import decode_severstal, encode_severstal
 from flawsmith.data.tables import read_csv
 from flawsmith.data.writing import Lines, Spec, write_lines, write_picture
@@ -22,6 +22,7 @@ from flawsmith.sample import Masks, Sample
 NAME = "severstal"
 COLUMNS = ("ImageId", "ClassId", "EncodedPixels")
 CLASSES = ("1", "2", "3", "4")
+TABLE = "train.csv"
 FOLDERS = ("train_images", "images")
 
 
@@ -44,8 +45,8 @@ class RleRows:
 
 def detect(root: Path) -> str | None:
     """Return what was seen if ``root`` holds this layout."""
-    table = root / "train.csv"
-    if not table.is_file():
+    table = own_file(root, TABLE)
+    if table is None:
         return None
     with table.open("rb") as file:
         header = file.readline(200).decode("utf-8-sig", "replace").strip()
@@ -55,23 +56,25 @@ def detect(root: Path) -> str | None:
 def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     """Read the table and the folder of images; bad rows go through ``reading.refuse``."""
     classes = classes or CLASSES
-    table = reading.root / "train.csv"
+    table = own_file(reading.root, TABLE)
+    if table is None:
+        raise InputError(f"no {TABLE} here, which this layout needs", where=reading.root)
     folder = next((f for f in FOLDERS if (reading.root / f).is_dir()), "")
-    images = {p: p.name for p in reading.images(folder)}
-    ids = unique_ids(images, reading.root / folder)
+    images = reading.images(folder)
+    ids = unique_ids(reading, images, reading.root / folder)
     rows, broken = _rows(reading, table, classes)
-    known = set(images.values())
-    for name in sorted(set(rows) - known):
+    known = {path.name for path in images}
+    for name in sorted(set(rows) - known - broken):
         reading.pass_over(name, f"{table.name} has a mask for it, but there is no such image")
     records = [
         Record(
             ids[path],
             path,
-            RleRows(tuple(rows[name]), table) if rows.get(name) else NoMask(),
-            declared="defective" if name in rows else "good",
+            RleRows(tuple(rows[path.name]), table) if path.name in rows else NoMask(),
+            declared="defective" if path.name in rows else "good",
         )
-        for path, name in images.items()
-        if name not in broken
+        for path in ids
+        if path.name not in broken
     ]
     return DataSet(reading.root, NAME, classes, tuple(records))
 
@@ -87,7 +90,7 @@ def _rows(reading: Reading, table: Path, classes: tuple[str, ...]) -> tuple[Rows
         name, text = row["ImageId"].strip(), row["EncodedPixels"].strip()
         where = f"{table}:{line}"
         try:
-            reading.inside(name)
+            reading.inside(name, where)
             if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
                 raise InputError(f"ImageId {name[:80]!r} is no picture's name", where=where)
             plane = _plane(row["ClassId"].strip(), classes, where)
@@ -101,7 +104,7 @@ def _rows(reading: Reading, table: Path, classes: tuple[str, ...]) -> tuple[Rows
 
 
 def _plane(text: str, classes: tuple[str, ...], where: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= len(classes)):
+    if not (text.isascii() and text.isdigit() and len(text) < 7 and 1 <= int(text) <= len(classes)):
         raise InputError(
             f"unknown ClassId {text[:40]!r}; the classes are 1 to {len(classes)}", where=where
         )
@@ -123,7 +126,7 @@ def finish(root: Path, spec: Spec, lines: Lines) -> list[str]:
         for plane, row in enumerate(line["part"]["rows"], 1)
         if row
     )
-    write_lines(root / "train.csv", _with_header(body))
+    write_lines(root / TABLE, _with_header(body))
     return []
 
 

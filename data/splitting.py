@@ -45,8 +45,6 @@ class Plan:
             )
         for name in self.names:
             check_id(name)
-            if name.startswith("."):
-                raise InputError(f"the part name {name!r} would be hidden", mend="drop the dot")
         if len({name.casefold() for name in self.names}) != len(self.names):
             raise InputError(f"a part name occurs twice: {', '.join(self.names)}")
         if self.per_class is not None and self.per_class < 1:

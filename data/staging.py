@@ -101,7 +101,8 @@ def _prepare(partial: Path, job: dict[str, Any]) -> None:
     if _holds_job(partial, job):
         say(f"resuming {partial}")
         return
-    others = [path for path in partial.iterdir() if path.name != LOCK]
+    temporary = partial / (JOB + ".new")
+    others = [path for path in partial.iterdir() if path.name not in (LOCK, temporary.name)]
     if others and not (partial / JOB).is_file():
         raise InputError(
             "holds files that flawsmith did not write", where=partial, mend="move it away"
@@ -111,7 +112,6 @@ def _prepare(partial: Path, job: dict[str, Any]) -> None:
         # job.json goes last: a kill in between must not leave files without it.
         for path in sorted(others, key=lambda path: path.name == JOB):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    temporary = partial / (JOB + ".new")
     write_file(temporary, json.dumps(job, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     temporary.replace(partial / JOB)
 

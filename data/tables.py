@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from flawsmith.errors import InputError
 
 # One Severstal mask row can be long; the csv module's own limit is 128 KiB a field.
 FIELD_LIMIT = 1 << 26
+# Half of a character in two parts; alone it cannot be written as UTF-8.
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_csv(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, row); raises InputError for missing columns and ragged rows."""
     csv.field_size_limit(FIELD_LIMIT)
-    reader = csv.DictReader(io.StringIO(read_text(path)), restkey="", restval=None, strict=True)
+    reader = csv.DictReader(io.StringIO(read_text(path)), restkey=None, restval=None, strict=True)
     try:
         missing = [name for name in required if name not in (reader.fieldnames or [])]
         if missing:
@@ -25,7 +28,8 @@ def read_csv(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[
                 f"the column {', '.join(missing)} is missing; found {reader.fieldnames}", where=path
             )
         for row in reader:
-            if "" in row or None in row.values():
+            # Surplus fields stand under None, missing ones hold it.
+            if None in row or None in row.values():
                 raise InputError(
                     f"the row has another number of fields than the {len(reader.fieldnames or [])} "
                     "columns",
@@ -43,14 +47,20 @@ def read_json(path: Path) -> Any:
 
 def parse_json(text: str, where: object) -> Any:
     try:
-        return json.loads(text)
+        content = json.loads(text)
+        if SURROGATE.search(text):
+            json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("holds half of a Unicode character (\\ud...)", where=where) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"not valid JSON: {error}", where=where) from error
+    return content
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) of a file with one JSON object a line."""
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    # Not splitlines: JSON may hold the other characters that Python counts as line breaks.
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             entry = parse_json(line, f"{path}:{number}")
             if not isinstance(entry, dict):

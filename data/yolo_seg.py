@@ -14,7 +14,7 @@ import yaml
 
 from flawsmith.data.dataset import DataSet, NoMask, Record
 from flawsmith.data.polygons import Mask, Points, fill, trace
-from flawsmith.data.reading import Reading, read_text, unique_ids
+from flawsmith.data.reading import Reading, own_file, read_text, unique_ids
 from flawsmith.data.writing import Lines, Spec, write_file, write_picture
 from flawsmith.errors import InputError
 from flawsmith.sample import Masks, Sample
@@ -100,8 +100,9 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     root = reading.root
     labels = {p: _label_path(p, root) for p in reading.images()}
     images = {p: label for p, label in labels.items() if label is not None}
-    ids = unique_ids(images, root)
-    present = {label for label in images.values() if label.is_file()}
+    ids = unique_ids(reading, images, root)
+    files = reading.files()
+    present = set(images.values()) & set(files)
     numbers = _numbers(reading, sorted(present), classes)
     names = classes or tuple(numbers.values())
     strange = [name for name in numbers.values() if name not in names]
@@ -116,7 +117,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
             records.append(Record(ids[path], path, NoMask(), "unknown", meta=meta))
         else:
             records.append(Record(ids[path], path, LabelFile(label, planes), meta=meta))
-    for path in reading.files():
+    for path in files:
         relative = path.relative_to(root)
         if path.suffix == ".txt" and "labels" in relative.parts[:-1] and path not in present:
             reading.pass_over(path, "a label file without an image")
@@ -142,7 +143,7 @@ def _numbers(
     reading: Reading, labels: list[Path], classes: tuple[str, ...] | None
 ) -> dict[int, str]:
     """Return name by class number: from data.yaml, the given classes, or the numbers seen."""
-    path = next((reading.root / t for t in TABLES if (reading.root / t).is_file()), None)
+    path = next(filter(None, (own_file(reading.root, name) for name in TABLES)), None)
     if path is not None:
         return _names(path)
     if classes is not None:

@@ -208,7 +208,9 @@ def tile(
         id=sample.id,
         origin=origin,
         classes=tuple(n for n, p in zip(classes, sample.masks, strict=True) if p.any()),
-        detail=f"whole, {size} px" if thumb.whole else f"crop, {crop} px",
+        detail=f"whole, {size}\N{NO-BREAK SPACE}px"
+        if thumb.whole
+        else f"crop, {crop}\N{NO-BREAK SPACE}px",
         plain=data_uri(thumb.image),
         outlined=data_uri(drawn),
         width=thumb.image.shape[1],

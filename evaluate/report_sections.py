@@ -52,6 +52,10 @@ def input_section(
     """What came in. ``facts`` are those of the data set; ``parts`` hold indices into them."""
     labels = Counter(fact.label for fact in facts)
     sizes = Counter((fact.width, fact.height) for fact in facts).most_common()
+    shown = sizes[:SIZES_SHOWN]
+    # Where nearly every image has a size of its own, a list of sizes tells nothing.
+    if 5 * sum(number for _, number in shown) < len(facts):
+        shown = []
     groups = len({fact.group for fact in facts})
     context = {
         "format": dataset.format,
@@ -60,8 +64,8 @@ def input_section(
         "channels": _channels(facts),
         "spans": _spans(facts),
         "groups": groups,
-        "sizes": sizes[:SIZES_SHOWN],
-        "other_sizes": len(sizes) - SIZES_SHOWN,
+        "sizes": shown,
+        "other_sizes": len(sizes) - len(shown),
         "classes": _class_rows(dataset.classes, facts),
         "parts": _split(dataset.classes, facts, parts) if parts else None,
         "notices": dataset.notices,
@@ -80,11 +84,13 @@ def _channels(facts: Sequence[Facts]) -> str:
 
 
 def _spans(facts: Sequence[Facts]) -> str:
-    """Return the range of widths and heights, or nothing when all images have one size."""
-    if len({(fact.width, fact.height) for fact in facts}) < 2:
+    """Return the ranges of width and height, and how many sizes there are."""
+    if not facts:
         return ""
     widths, heights = [fact.width for fact in facts], [fact.height for fact in facts]
-    return f"{_span(widths)} px wide, {_span(heights)} px high"
+    ranges = f"{_span(widths)} px wide, {_span(heights)} px high"
+    sizes = len(set(zip(widths, heights, strict=True)))
+    return ranges if sizes == 1 else f"{ranges}, in {sizes:,} sizes"
 
 
 def _span(values: Sequence[int]) -> str:

@@ -45,6 +45,7 @@ def named(facts: Sequence[Facts], parts: list[list[int]]) -> list[set[str]]:
     return [{facts[i].id for i in part} for part in parts]
 
 
+@settings(max_examples=50)
 @given(fact_lists(), FRACTIONS, st.integers(0, 5), st.randoms(use_true_random=False))
 def test_groups_whole_each_once_and_order_irrelevant(facts, fractions, seed, random):
     parts = split_groups(facts, fractions, seed)
@@ -64,6 +65,7 @@ def test_groups_whole_each_once_and_order_irrelevant(facts, fractions, seed, ran
     assert named(shuffled, split_groups(shuffled, fractions, seed)) == named(facts, parts)
 
 
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, CLASSES), st.integers(1, 4)), min_size=1, max_size=40),
     FRACTIONS,
