@@ -12,9 +12,7 @@ EXIT_INTERRUPTED = 3
 EXIT_GATE = 4
 
 # Line breaks, terminal escapes, text-direction overrides and halves of broken Unicode.
-CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class FlawsmithError(Exception):

@@ -1,4 +1,4 @@
-"""Settings are pydantic models: a YAML file and flags fill the same one, unknown keys are errors."""
+"""Settings are pydantic models: a YAML file and flags fill one, unknown keys are errors."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,14 +28,17 @@ def load_settings(model: type[M], config: Path | None, flags: dict[str, Any]) ->
         return model(**content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"])) or model.__name__
-        found = f", found {first['input']!r}" if first["type"] != "missing" else ""
+        name = ".".join(map(str, first["loc"]))
+        # Of a rule about several settings, the input is all of them.
+        told = name and first["type"] != "missing"
+        found = f", found {str(first['input'])[:80]!r}" if told else ""
         if first["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields)
             raise InputError(
                 f"no such setting: {name}", where=config or "", mend=f"one of {known}"
             ) from error
-        raise InputError(f"{name}: {first['msg'].lower()}{found}", where=config or "") from error
+        what = first["msg"].removeprefix("Value error, ").lower()
+        raise InputError(f"{name}: {what}{found}" if name else what, where=config or "") from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ An entry is a cluster of a class's connected components that lie close together,
 pits stays a cloud.
 """
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
@@ -19,8 +20,10 @@ from flawsmith.sample import Image, Masks
 
 # Components of a class this close (in pixels, between boxes) count as one defect.
 CLUSTER_GAP = 12
-# Surface cut out with the defect on each side, for its tone and its seam.
+# Surface cut out with the defect on each side, at least, for its tone and its seam.
 MARGIN = 12
+# A wobble is measured on defects up to this size; larger ones keep its amplitude.
+WOBBLED = 64
 # Surface nearer than this to any defect may be part of it: annotations are a pixel or two off.
 CLEARANCE = 3
 MIN_AREA = 4
@@ -99,25 +102,49 @@ def _join(*boxes: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     return min(x0), min(y0), max(x1), max(y1)
 
 
-def cut_out(samples: SampleCache, entry: Entry) -> Cutout:
-    """Cut a defect out of its photo with its margin of surface."""
+def margin_for(settings: AugmentSettings) -> int:
+    """Return the margin in pixels that holds the seam after the strongest wobble and shrinking.
+
+    A seam cut short by the end of its patch would show as a straight edge.
+    """
+    # Cubic interpolation overshoots the drawn displacements by up to some 40%.
+    wobbled = 1.4 * settings.elastic * WOBBLED / 2
+    return max(MARGIN, math.ceil((settings.feather + 1 + wobbled) / min(1.0, settings.scale[0])))
+
+
+def cut_out(samples: SampleCache, entry: Entry, margin: int = MARGIN) -> Cutout:
+    """Cut a defect out of its photo with its margin of surface.
+
+    Where the photo ends within the margin, yet does not cut the defect, its edge is repeated.
+    """
     sample = samples[entry.sample]
     height, width = sample.image.shape[:2]
     x0, y0, x1, y1 = entry.box
-    rows = slice(max(0, y0 - MARGIN), min(height, y1 + MARGIN))
-    columns = slice(max(0, x0 - MARGIN), min(width, x1 + MARGIN))
+    rows = slice(max(0, y0 - margin), min(height, y1 + margin))
+    columns = slice(max(0, x0 - margin), min(width, x1 + margin))
     # Only this cluster: another one of its class may reach into the margin.
     mask = np.zeros((height, width), bool)
     mask[y0:y1, x0:x1] = sample.masks[entry.plane, y0:y1, x0:x1]
     others = sample.union[rows, columns]
     sides = {"left": x0 == 0, "top": y0 == 0, "right": x1 == width, "bottom": y1 == height}
+    missing = (_missing(margin, y0, height - y1), _missing(margin, x0, width - x1))
+    colours = [(0, 0)] * (sample.image.ndim - 2)
     return Cutout(
-        image=sample.image[rows, columns],
-        mask=mask[rows, columns],
-        clean=distance_outside(others) > CLEARANCE,
+        image=np.pad(sample.image[rows, columns], (*missing, *colours), "edge"),
+        mask=np.pad(mask[rows, columns], missing),
+        clean=np.pad(distance_outside(others) > CLEARANCE, missing),
         touches=frozenset(side for side, cut in sides.items() if cut),
         centre=((x0 + x1) / 2 / width, (y0 + y1) / 2 / height),
     )
+
+
+def _missing(margin: int, before: int, after: int) -> tuple[int, int]:
+    """Return how many pixels of margin the photo lacks on two opposite sides.
+
+    before, after: pixels from the defect to its borders; a border that cuts the defect lacks none.
+    """
+    low, high = (max(0, margin - gap) if gap else 0 for gap in (before, after))
+    return low, high
 
 
 def vary(generator: np.random.Generator, cutout: Cutout, settings: AugmentSettings) -> Cutout:
@@ -136,7 +163,7 @@ def vary(generator: np.random.Generator, cutout: Cutout, settings: AugmentSettin
     out_w = int(np.ceil(abs(w * cos) + abs(h * sin)))
     size = max(np.ptp(np.argwhere(flipped.mask), axis=0).max(), 8)
     dx, dy = wobble(
-        generator, (out_h, out_w), settings.elastic * min(size, 64) / 2, max(size / 2, 8)
+        generator, (out_h, out_w), settings.elastic * min(size, WOBBLED) / 2, max(size / 2, 8)
     )
     # Inverse map: from each output pixel back to the cutout, about both centres.
     y, x = np.mgrid[:out_h, :out_w].astype(np.float32)

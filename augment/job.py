@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flawsmith.augment.bank import MIN_AREA, make_bank
 from flawsmith.augment.settings import AugmentSettings, Method
+from flawsmith.augment.shapes import FolderShapes
 from flawsmith.augment.symmetry import allowed_flips, thumbnails
 from flawsmith.data.build import Built, Recipe, build, finished
 from flawsmith.data.formats import ReadOptions
-from flawsmith.data.jobs import check_format, describe_job, open_source
-from flawsmith.data.scan import Scan, scan
+from flawsmith.data.images import read_index
+from flawsmith.data.jobs import Show, check_format, describe_job, open_source, quiet
+from flawsmith.data.scan import Scan, pixel_digest, scan
 from flawsmith.data.staging import staged
 from flawsmith.data.writing import Spec
 from flawsmith.errors import InputError
@@ -34,7 +37,25 @@ def missing_for(method: Method, found: Scan, settings: AugmentSettings | None = 
     if not clean:
         return "no clean image to put defects into"
     from_bank = method == "paste" or (settings is not None and settings.mask_source == "bank")
-    return "no image with a defect and its mask" if from_bank and not defective else None
+    if from_bank and not make_bank(found, tuple(range(len(found.dataset.classes)))):
+        return f"no image with a defect and its mask (of {MIN_AREA} pixels at least)"
+    return None
+
+
+def files_of(settings: AugmentSettings) -> dict[str, str]:
+    """Return name -> pixel digest of the user's pictures that the settings name.
+
+    They are inputs of the job like any setting: redrawn under the same name they change its result.
+    """
+    digests = {}
+    if settings.roi is not None:
+        digests["roi"] = pixel_digest(read_index(settings.roi))
+    if settings.mask_folder is not None:
+        for name, paths in FolderShapes.of(settings.mask_folder).files:
+            for path in paths:
+                key = f"{name}/{path.relative_to(settings.mask_folder).as_posix()}"
+                digests[key] = pixel_digest(read_index(path))
+    return digests
 
 
 def prepare(found: Scan, settings: AugmentSettings) -> Candidates:
@@ -98,21 +119,24 @@ def augment(
     workers: int = 1,
     overwrite: bool = False,
     jpeg: bool = False,
+    show: Show = quiet,
 ) -> Built:
     """Write ``settings.count`` candidates made from the data set ``src`` as the data set ``out``.
 
-    Resumes an interrupted job; raises InputError for unusable input and OutputError when writing
-    fails, with nothing under the name ``out``.
+    ``show`` gets the data set that was read. Resumes an interrupted job; raises InputError for
+    unusable input and OutputError when writing fails, with nothing under the name ``out``.
     """
     check_format(to)
     dataset = open_source(src, out, options)
-    chosen = {"to": to, "jpeg": jpeg, **settings.model_dump(mode="json")}
+    files = files_of(settings)
+    chosen = {"to": to, "jpeg": jpeg, "files": files, **settings.model_dump(mode="json")}
     job = describe_job("augment", dataset, options, chosen)
     with staged(out, job, overwrite=overwrite) as stage:
         if stage.done:
             say(f"{out} is complete already")
             return finished(out)
         found = scan(dataset, workers=workers, on_error=options.on_error)
+        show(found.dataset)
         candidates = prepare(found, settings)
         for notice in candidates.notices:
             say(f"note: {notice}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from flawsmith.augment.bank import Bank, Cutout, cut_out, draw_entry, make_bank, vary
+from flawsmith.augment.bank import Bank, Cutout, cut_out, draw_entry, make_bank, margin_for, vary
 from flawsmith.augment.blend import feather, hole_of, match_tone, poisson
 from flawsmith.augment.canvas import Canvas, View, pick_background
 from flawsmith.augment.region import Region, Wish, places
@@ -80,7 +80,8 @@ class Paste:
     ) -> str | None:
         """Try one defect; return what hindered it, or None when it is in the canvas."""
         entry = draw_entry(generator, self.bank, plane)
-        cutout = vary(generator, cut_out(self.samples, entry), self.settings)
+        whole = cut_out(self.samples, entry, margin_for(self.settings))
+        cutout = vary(generator, whole, self.settings)
         cutout, origin = self._shaped(generator, cutout, plane, canvas)
         if cutout.mask.sum() < 4:
             return "nothing left of the mask"
@@ -111,7 +112,7 @@ class Paste:
         kinds = self.shapes.classes
         kind = kinds.index(name) if name in kinds else int(generator.integers(len(kinds)))
         shape = self.shapes.draw(generator, kind, (frame[0], frame[1]))
-        return reshape(cutout, shape.mask), shape.origin
+        return reshape(cutout, shape.mask, margin_for(self.settings)), shape.origin
 
     def _join(self, canvas: Canvas, fitted: "Fitted", plane: int) -> bool:
         """Blend the fitted patch into the canvas; False if nothing could be seen of it."""

@@ -5,13 +5,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from flawsmith.augment.bank import MARGIN, Cutout
+from flawsmith.augment.bank import Cutout
 from flawsmith.data.visibility import distance_outside, window
 from flawsmith.sample import Image, Masks
 
 
-def reshape(cutout: Cutout, mask: Masks) -> Cutout:
-    """Return the cutout stretched to a tight (h, w) mask and continued where that is larger.
+def reshape(cutout: Cutout, mask: Masks, margin: int) -> Cutout:
+    """Return the cutout stretched to a tight (h, w) mask, with ``margin`` pixels of surface around.
 
     Pixels of the mask that the stretched defect does not cover take the nearest defect pixel.
     """
@@ -20,11 +20,11 @@ def reshape(cutout: Cutout, mask: Masks) -> Cutout:
     image = cv2.resize(cutout.image[box], size, interpolation=cv2.INTER_AREA)
     own = cv2.resize(cutout.mask[box].view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     filled = _continue(np.asarray(image, np.uint8), np.asarray(own) > 0)
-    padded = np.pad(mask, MARGIN)
+    padded = np.pad(mask, margin)
     tone = np.median(cutout.image[cutout.clean], axis=0) if cutout.clean.any() else 0
     surface = np.empty((*padded.shape, *cutout.image.shape[2:]), np.uint8)
     surface[:] = tone
-    inner = surface[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    inner = surface[margin:-margin, margin:-margin]
     inner[mask] = filled[mask]
     clean = distance_outside(padded) > 3
     # The seam fades from the defect's edge, not from the flat surface around it.

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from flawsmith.settings import Settings
 
 Method = Literal["classical", "paste", "procedural"]
 Span = tuple[float, float]
+# Beyond these nobody wants it, and an image would take minutes.
+MOST = {"per_image": 100, "scale": 10}
 
 
 class AugmentSettings(Settings):
@@ -42,9 +44,10 @@ class AugmentSettings(Settings):
 
     @field_validator("per_image", "scale")
     @classmethod
-    def _ordered(cls, span: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < span[0] <= span[1]:
-            raise ValueError("needs 0 < low <= high")
+    def _ordered(cls, span: tuple[float, float], info: ValidationInfo) -> tuple[float, float]:
+        limit = MOST[info.field_name or ""]
+        if not 0 < span[0] <= span[1] <= limit:
+            raise ValueError(f"needs 0 < low <= high <= {limit}")
         return span
 
     @model_validator(mode="after")

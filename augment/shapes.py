@@ -10,7 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from flawsmith.augment.bank import Bank, cut_out, draw_entry, make_bank, vary
+from flawsmith.augment.bank import Bank, cut_out, draw_entry, make_bank, margin_for, vary
 from flawsmith.augment.noise import perlin
 from flawsmith.augment.region import Wish
 from flawsmith.augment.settings import AugmentSettings
@@ -65,14 +65,15 @@ class BankShapes:
 
     def draw(self, generator: np.random.Generator, plane: int, frame: tuple[int, int]) -> Shape:
         entry = draw_entry(generator, self.bank, plane)
-        cutout = vary(generator, cut_out(self.samples, entry), self.settings)
+        whole = cut_out(self.samples, entry, margin_for(self.settings))
+        cutout = vary(generator, whole, self.settings)
         origin = self.samples.dataset.ids[entry.sample]
-        if not cutout.mask.any():
-            return Shape(np.ones((1, 1), bool), origin)
-        mask = tight(cutout.mask)
+        # Shrinking can miss every pixel of a thin mask; then it stays as it was.
+        mask = tight(cutout.mask if cutout.mask.any() else whole.mask)
         if generator.random() < JOIN_SHARE and not cutout.touches:
             other = draw_entry(generator, self.bank, plane)
-            second = vary(generator, cut_out(self.samples, other), self.settings).mask
+            whole = cut_out(self.samples, other, margin_for(self.settings))
+            second = vary(generator, whole, self.settings).mask
             if second.any():
                 mask = _join(generator, mask, tight(second))
                 origin += "+" + self.samples.dataset.ids[other.sample]

@@ -15,7 +15,7 @@ LIMIT = 1.15
 
 
 def thumbnails(dataset: DataSet, indices: list[int]) -> NDArray[np.float32]:
-    """Return (n, 24, 24) float32, at most 64 evenly spaced samples, each with mean 0, deviation 1."""
+    """Return (n, 24, 24) float32, of at most 64 samples, each with mean 0, deviation 1."""
     step = max(1, len(indices) // MOST)
     small = []
     for index in indices[::step][:MOST]:
@@ -28,8 +28,8 @@ def thumbnails(dataset: DataSet, indices: list[int]) -> NDArray[np.float32]:
 def allowed_flips(pictures: NDArray[np.float32]) -> tuple[bool, bool]:
     """Return whether (left-right, top-bottom) flips keep photos among their like.
 
-    Compared are the median distances to the nearest other photo, of photos and of flipped ones. With
-    fewer than six photos nothing can be said, and both are allowed.
+    Compared are the median distances to the nearest other photo, of photos and of flipped ones.
+    With fewer than six photos nothing can be said, and both are allowed.
     """
     if len(pictures) < FEWEST:
         return True, True

@@ -12,7 +12,8 @@ from flawsmith.commands.common import (
     overwrite_flag,
     read_flags,
     read_options,
-    seed_flag,
+    seed_setting,
+    show_reading,
     source_argument,
     workers_flag,
 )
@@ -87,7 +88,7 @@ def _span(text: str | None, kind: type) -> tuple[Any, ...] | None:
     help="YAML file with any setting; flags go before it.",
 )
 @read_flags
-@seed_flag
+@seed_setting
 @workers_flag
 @overwrite_flag
 @json_flag
@@ -129,6 +130,7 @@ def command(
         workers=workers,
         overwrite=overwrite,
         jpeg=jpeg,
+        show=show_reading,
     )
     if preview is not None:
         from flawsmith.augment.preview import write_preview

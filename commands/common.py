@@ -57,6 +57,15 @@ def seed_flag(command: F) -> F:
     )(command)
 
 
+def seed_setting(command: F) -> F:
+    """Add --seed for commands with a config file: not given, it leaves the file's seed alone."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        help="The same seed gives the same bytes on the same machine.  [default: 0]",
+    )(command)
+
+
 def workers_flag(command: F) -> F:
     return click.option(
         "--workers",

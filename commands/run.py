@@ -11,7 +11,8 @@ from flawsmith.commands.common import (
     out_argument,
     read_flags,
     read_options,
-    seed_flag,
+    seed_setting,
+    show_reading,
     source_argument,
     workers_flag,
 )
@@ -39,7 +40,7 @@ from flawsmith.commands.common import (
 )
 @click.option("--dry-run", is_flag=True, help="Print the settings and what was seen, then stop.")
 @read_flags
-@seed_flag
+@seed_setting
 @workers_flag
 @json_flag
 def command(
@@ -69,15 +70,16 @@ def command(
     flags["methods"] = tuple(methods.split(",")) if methods else None
     settings = load_settings(RunSettings, config, flags)
     if dry_run:
-        _show_plan(src, settings, options, as_json)
+        _show_plan(src, out, settings, options, as_json)
         return
     from flawsmith.pipeline.run import run, to_json
 
-    outcome = run(src, out, settings, options=options, workers=workers)
-    lines = [f"note: {notice}" for notice in outcome.notices]
+    outcome = run(src, out, settings, options=options, workers=workers, show=show_reading)
+    lines = []
     for row in outcome.methods:
         lines.append(
-            f"{row.method}: {row.asked} asked, {row.made} made, {row.accepted} passed the certificate"
+            f"{row.method}: {row.asked} asked, {row.made} made, "
+            f"{row.accepted} passed the certificate"
         )
         reasons = [*row.refused.items(), *row.rejected.items()]
         lines += [f"  {count} not kept: {reason}" for reason, count in reasons]
@@ -88,10 +90,10 @@ def command(
     emit(to_json(outcome), as_json, lines)
 
 
-def _show_plan(src: Path, settings: Any, options: Any, as_json: bool) -> None:
-    from flawsmith.data.formats import read_dataset
+def _show_plan(src: Path, out: Path, settings: Any, options: Any, as_json: bool) -> None:
+    from flawsmith.pipeline.run import check_run
 
-    dataset = read_dataset(src, options)
+    dataset = check_run(src, out, settings, options)
     plan = {
         "settings": settings.model_dump(mode="json"),
         "format": dataset.format,

@@ -55,7 +55,8 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
             declared = "good" if good else "defective"
         elif not good:
             reading.pass_over(path, "no mask: label unknown, not used")
-        records.append(Record(ids[path], path, source, declared, meta=meta))
+        if path in ids:
+            records.append(Record(ids[path], path, source, declared, meta=meta))
     for mask in masks.values():
         reading.pass_over(mask, "a mask without an abnormal image")
     return DataSet(root, NAME, names, tuple(records))

@@ -55,7 +55,7 @@ def _wood(generator: np.random.Generator, shape: Shape) -> Field:
 
 
 def _board(generator: np.random.Generator, shape: Shape, unit: int) -> Field:
-    """(H, W) brightness of one board: growth rings cut along, fine pores; ``unit``: photo height."""
+    """(H, W) brightness of one board: growth rings, fine pores. unit: height of the photo, px."""
     bend = 1.6 * blobs(generator, shape, (unit / 6, unit / 2))
     bend += 0.35 * blobs(generator, shape, (unit / 30, unit / 5))
     rings = np.sin(
@@ -105,7 +105,8 @@ def _place(
 def _quad(middle: tuple[int, int], half: tuple[float, float], turn: float) -> NDArray[np.int32]:
     c, s = np.cos(turn), np.sin(turn)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
-    return np.rint(corners @ np.array([[c, s], [-s, c]]) + middle).astype(np.int32)
+    turned = corners @ np.array([[c, s], [-s, c]]) + middle
+    return np.asarray(np.rint(turned), dtype=np.int32)
 
 
 def _label(
@@ -116,7 +117,7 @@ def _label(
     half = (0.92 * reach, 0.5 * reach)
     shade = _quad((middle[0] + 2, middle[1] + 3), half, turn)
     cv2.fillConvexPoly(bench, shade, (45, 42, 40), cv2.LINE_AA)
-    cv2.fillConvexPoly(bench, _quad(middle, half, turn), (224, 220, 208), cv2.LINE_AA)
+    cv2.fillConvexPoly(bench, _quad(middle, half, turn), (206, 203, 194), cv2.LINE_AA)
     turned = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     for row in (-0.2, 0.15, 0.5):
         bars = 22 if row < 0 else 9

@@ -3,6 +3,8 @@
 Everything is measured in plate widths, so that a plate looks the same at every scale.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -36,7 +38,7 @@ def draw_surface(generator: np.random.Generator, width: int) -> Field:
     """An upright clean plate ``width`` px wide: (5 * width, width, 3) float32, 0 to 255."""
     height = 5 * width
     cuts = [0, round(height / 3), round(2 * height / 3), height]
-    shapes = [(b - a, width) for a, b in zip(cuts, cuts[1:], strict=False)]
+    shapes = [(b - a, width) for a, b in pairwise(cuts)]
     parts = [
         draw(generator, shape)[..., None] * _tone(generator, colour)
         for draw, shape, colour in zip(
@@ -113,8 +115,9 @@ def _rim(plate: Field) -> None:
     """A bare metal rim, lit from above and the left, in place."""
     height, width = plate.shape[:2]
     y, x = (np.arange(n, dtype=np.float32) + 0.5 for n in (height, width))
-    inward = np.minimum(np.minimum(x, width - x)[None, :], np.minimum(y, height - y)[:, None])
-    lit = np.where((x[None, :] < width / 2) | (y[:, None] < width / 4), 1.08, 0.8)
+    bright = np.minimum(x[None, :], y[:, None])
+    dull = np.minimum((width - x)[None, :], (height - y)[:, None])
+    inward, lit = np.minimum(bright, dull), np.where(bright < dull, 1.08, 0.82)
     cover = np.clip(RIM_WIDTH * width + 0.5 - inward, 0, 1)[..., None]
     plate[:] = plate * (1 - cover) + np.array(RIM, np.float32) * lit[..., None] * cover
 
@@ -174,4 +177,4 @@ def _dent(generator: np.random.Generator, shape: Shape, surface: Field) -> Field
     hollow = np.exp(-(r**4))
     lit = (0.75 * y + 0.55 * x) * np.exp(-((r / 0.85) ** 4))
     level = 0.35 * blur(surface.mean(axis=2), (0.05 * width, 0.05 * width)) + 40
-    return np.asarray(level * (0.85 * lit - 0.22 * hollow), dtype=np.float32)
+    return np.asarray(level * (0.95 * lit - 0.07 * hollow), dtype=np.float32)

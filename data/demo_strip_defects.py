@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flawsmith.data.demo_texture import (
     Field,
@@ -32,11 +33,13 @@ LIGHT_SIGMA = 12.0  # px: a change scales with the brightness of this neighbourh
 class Painter(NamedTuple):
     """One class: how a mark is drawn, how many an image carries, how its label is cleaned.
 
+    reach: columns either way of its middle that a mark may take, px.
     more: Poisson mean of the marks beyond the first, set so that the pieces an image come to the
     real data set's (3082, 321, 14622, 1902 pieces on 897, 247, 5150, 801 images).
     """
 
     mark: Callable[[np.random.Generator, Shape, float], Field]
+    reach: int
     more: float
     join: int  # px: gaps up to twice this are closed, the slack of an annotator
     least: int  # px: smaller pieces are neither painted nor labelled
@@ -58,8 +61,10 @@ def paint(
         column = generator.normal(middle, spread)
         if not columns[0] < column < columns[-1]:
             column = float(generator.choice(columns))
-        mark = painter.mark(generator, (image.shape[0], image.shape[1]), column)
-        change = np.where(np.abs(mark) > np.abs(change), mark, change)
+        window = slice(max(0, int(column) - painter.reach), int(column) + painter.reach)
+        part = change[:, window]
+        mark = painter.mark(generator, (part.shape[0], part.shape[1]), column - window.start)
+        part[:] = np.where(np.abs(mark) > np.abs(part), mark, part)
     level = blur(image * steel, (LIGHT_SIGMA, LIGHT_SIGMA))
     painted = np.clip(image + change * level, 0, 255).astype(np.float32)
     mask = tidy(visible_change(image, painted) & steel, painter.join, painter.least) & steel
@@ -81,7 +86,7 @@ def pits(generator: np.random.Generator, shape: Shape, column: float) -> Field:
     return np.asarray(np.clip(out, -0.85, 0.8), dtype=np.float32)
 
 
-def _pit(generator: np.random.Generator, shape: Shape, place: Field) -> Field:
+def _pit(generator: np.random.Generator, shape: Shape, place: NDArray[np.float64]) -> Field:
     """One dark hole with the bright lip that the light from above leaves below it."""
     out = np.zeros(shape, dtype=np.float32)
     radius = float(np.clip(generator.lognormal(0.05, 0.38), 0.75, 3.0))
@@ -169,8 +174,8 @@ def patch(generator: np.random.Generator, shape: Shape, column: float) -> Field:
 
 
 PAINTERS = {
-    1: Painter(pits, more=2.0, join=3, least=45),
-    2: Painter(crack, more=0.2, join=2, least=25),
-    3: Painter(scratch, more=2.5, join=3, least=40),
-    4: Painter(patch, more=1.4, join=5, least=250),
+    1: Painter(pits, reach=90, more=2.0, join=3, least=45),
+    2: Painter(crack, reach=60, more=0.2, join=2, least=25),
+    3: Painter(scratch, reach=480, more=2.5, join=3, least=40),
+    4: Painter(patch, reach=370, more=1.4, join=5, least=250),
 }

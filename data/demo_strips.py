@@ -27,6 +27,7 @@ class Finish(NamedTuple):
 
     level: Span = Span(66, 142)  # mean grey
     across: Span = Span(0.1, 0.3)  # illumination along the width
+    dimmest: float = 0.4  # of the mean brightness
     cloud: Span = Span(0.03, 0.1)  # slow two-dimensional unevenness
     streak: Span = Span(0.008, 0.034)  # rolling streaks, down the strip
     speckle: Span = Span(0.035, 0.075)  # fine grain
@@ -76,13 +77,14 @@ def _grey(field: Field) -> Image:
 def _clean(generator: np.random.Generator) -> tuple[Field, Masks]:
     """A clean strip in grey levels and (256, 1600) bool: where there is steel."""
     finish = FINISH
-    surface = 1 + _light(generator) + _rolled(generator)
+    light = np.clip(1 + _light(generator), finish.dimmest, None)
+    surface = 1 + _rolled(generator)
     if generator.random() < finish.ripple_chance:
         surface += finish.ripple.draw(generator) * _ripples(generator)
     if generator.random() < finish.drip_chance:
         surface += _drips(generator)
     surface += _specks(generator)
-    image = np.float32(finish.level.draw(generator)) * np.clip(surface, 0.35, None)
+    image = np.float32(finish.level.draw(generator)) * light * np.clip(surface, 0, None)
     steel: Masks = np.ones(STRIP_SHAPE, dtype=np.bool_)
     if generator.random() < finish.margin_chance:
         image, steel = _with_margin(generator, image)

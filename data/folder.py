@@ -6,6 +6,7 @@ classes overlap, one folder of 0/255 pictures a class: ``masks/<class>/<stem>.pn
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,28 @@ class IndexMask:
 class PlaneMasks:
     """One 0/255 picture a class."""
 
-    planes: tuple[ThresholdMask, ...]
+    planes: tuple[MaskSource, ...]
 
     def read(self, shape: tuple[int, int, int]) -> Masks:
         masks = np.zeros(shape, bool)
         for plane in self.planes:
             masks |= plane.read(shape)
         return masks
+
+
+@dataclass(frozen=True)
+class TwoMasks:
+    """Two mask files that fit one image: which one holds cannot be known."""
+
+    first: Path
+    second: Path
+
+    def read(self, shape: tuple[int, int, int]) -> Masks:
+        raise InputError(
+            f"two masks for one image: {self.first.name} and {self.second.name}",
+            where=self.first,
+            mend="keep one of them",
+        )
 
 
 def detect(root: Path) -> str | None:
@@ -97,7 +113,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     classes = classes or _listed(root)
     planes = _class_folders(masks, mask_root, images, root / "images", classes)
     if planes is None:
-        values = _values(reading, masks, classes)
+        values = _values(masks, classes)
         sources, names = _index_sources(masks, mask_root, values), classes or _names(values)
     else:
         names = classes or tuple(planes)
@@ -107,9 +123,9 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
         key = image.relative_to(root / "images").with_suffix("").as_posix()
         source = next((sources.pop(key + e) for e in MASK_ENDINGS if key + e in sources), None)
         declared = _declared(image.relative_to(root / "images"), source)
-        if declared == "unknown":
-            missing.append(image.name)
-        records.append(Record(ids[image], image, source or NoMask(), declared))
+        if image in ids:
+            missing += [image.name] if declared == "unknown" else []
+            records.append(Record(ids[image], image, source or NoMask(), declared))
     if missing:
         reading.notices.append(
             f"{len(missing)} images have no mask (label unknown, not used): {_few(missing)}"
@@ -152,15 +168,14 @@ def _class_folders(
     return sorted(tops) if classes is None or tops <= set(classes) else None
 
 
-def _values(
-    reading: Reading, masks: list[Path], classes: tuple[str, ...] | None
-) -> tuple[tuple[int, int], ...]:
+def _values(masks: list[Path], classes: tuple[str, ...] | None) -> tuple[tuple[int, int], ...]:
     """Return (value, plane) pairs: from the list of classes, else from the values in the masks."""
     if classes is not None:
         return index_values(len(classes))
     seen: set[int] = set()
     for path in masks:
-        with reading.entry():
+        # An unreadable mask is reported when its sample is loaded.
+        with suppress(InputError):
             seen |= set(np.unique(read_index(path)).tolist())
     seen.discard(0)
     if seen == {255}:
@@ -192,20 +207,27 @@ def _names(values: tuple[tuple[int, int], ...]) -> tuple[str, ...]:
 def _index_sources(
     masks: list[Path], mask_root: Path, values: tuple[tuple[int, int], ...]
 ) -> dict[str, MaskSource]:
-    return {
-        path.relative_to(mask_root).with_suffix("").as_posix(): IndexMask(path, values)
-        for path in masks
-    }
+    sources: dict[str, MaskSource] = {}
+    first: dict[str, Path] = {}
+    for path in masks:
+        key = path.relative_to(mask_root).with_suffix("").as_posix()
+        other = first.setdefault(key, path)
+        sources[key] = IndexMask(path, values) if other == path else TwoMasks(other, path)
+    return sources
 
 
 def _plane_sources(
     masks: list[Path], mask_root: Path, classes: tuple[str, ...]
 ) -> dict[str, MaskSource]:
     sources: dict[str, PlaneMasks] = {}
+    first: dict[tuple[str, ...], Path] = {}
     for path in masks:
         top, *rest = path.relative_to(mask_root).with_suffix("").parts
         known = sources.get("/".join(rest), PlaneMasks(()))
-        plane = ThresholdMask(path, classes.index(top))
+        plane: MaskSource = ThresholdMask(path, classes.index(top))
+        twin = first.setdefault((top, *rest), path)
+        if twin != path:
+            plane = TwoMasks(twin, path)
         sources["/".join(rest)] = replace(known, planes=(*known.planes, plane))
     return dict(sources)
 

@@ -1,6 +1,7 @@
 """The formats by name, and the choice among them: what was seen, why, and when it is in doubt."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +12,7 @@ from flawsmith.data.groups import apply_groups
 from flawsmith.data.manifest import apply_manifest, read_manifest
 from flawsmith.data.reading import OnError, Reading
 from flawsmith.data.writing import Writer
-from flawsmith.errors import InputError
+from flawsmith.errors import InputError, printable
 
 # In the order in which they are named to the user; each module has detect and read.
 READERS = {
@@ -33,6 +34,7 @@ WRITERS = {
     "webdataset": "shards",
     "plates": "plate_photos",  # raw photos: for the demo data alone
 }
+NAMES_SHOWN = 8
 CONVERTIBLE = tuple(name for name in WRITERS if name != "plates")
 
 
@@ -55,8 +57,7 @@ class ReadOptions:
 def read_dataset(root: Path, options: ReadOptions | None = None) -> DataSet:
     """Read a folder in any layout; raises InputError that says what was seen and how to mend it."""
     options = options or ReadOptions()
-    if not root.is_dir():
-        raise InputError("no such folder", where=root, mend="give the folder of images")
+    _check_folder(root)
     manifest = read_manifest(root)
     name, saw = (manifest.format, "dataset.json") if manifest else (None, "")
     if options.format:
@@ -72,7 +73,7 @@ def read_dataset(root: Path, options: ReadOptions | None = None) -> DataSet:
     if manifest:
         dataset = apply_manifest(dataset, manifest, reading)
     if not dataset.records:
-        raise InputError(f"no image found (read as {name})", where=root, mend=_choices())
+        raise _nothing_left(reading, name)
     if options.assume_good:
         dataset = _assume_good(dataset)
     dataset = apply_groups(dataset, reading, options.group_regex)
@@ -80,7 +81,7 @@ def read_dataset(root: Path, options: ReadOptions | None = None) -> DataSet:
     return replace(
         dataset,
         skipped=dataset.skipped + tuple(reading.skipped),
-        notices=dataset.notices + tuple(reading.notices),
+        notices=dataset.notices + tuple(map(printable, reading.notices)),
     )
 
 
@@ -94,7 +95,7 @@ def detect(root: Path) -> tuple[str, str]:
     if len(claims) == 1:
         return claims.popitem()
     if not claims:
-        raise InputError("no known layout", where=root, mend=_choices())
+        raise InputError(f"no known layout: it holds {_holding(root)}", where=root, mend=_choices())
     seen = "; ".join(f"{name} ({saw})" for name, saw in claims.items())
     raise InputError(f"several layouts fit: {seen}", where=root, mend="choose one with --format")
 
@@ -106,6 +107,34 @@ def get_writer(name: str) -> Writer:
             f"the format {name!r} cannot be written", mend=f"one of {', '.join(CONVERTIBLE)}"
         )
     return cast("Writer", import_module(f"flawsmith.data.{WRITERS[name]}"))
+
+
+def _check_folder(root: Path) -> None:
+    reason = "no such folder"
+    # A name too long for the system, or a link to itself, raises.
+    with suppress(OSError, RuntimeError):
+        if root.is_dir():
+            return
+        if root.exists():
+            reason = "it is a file, not a folder"
+    raise InputError(reason, where=root, mend="give the folder of images")
+
+
+def _nothing_left(reading: Reading, name: str) -> InputError:
+    bad = [entry for entry in reading.skipped if entry.bad]
+    if bad:
+        return InputError(f"all images are bad, such as {bad[0]}", where=reading.root)
+    return InputError(f"no image found (read as {name})", where=reading.root, mend=_choices())
+
+
+def _holding(root: Path) -> str:
+    """Return the first entries of a folder, as text."""
+    try:
+        names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
+    except OSError as error:
+        return f"what cannot be read ({error.strerror})"
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return printable(", ".join(names[:NAMES_SHOWN]) + more) or "nothing"
 
 
 def _assume_good(dataset: DataSet) -> DataSet:

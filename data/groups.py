@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from flawsmith.data.dataset import DataSet
-from flawsmith.data.reading import Reading
+from flawsmith.data.reading import Reading, own_file
 from flawsmith.data.tables import read_csv
-from flawsmith.errors import InputError
+from flawsmith.errors import InputError, printable
 
 TABLE = "groups.csv"
 FILE_COLUMNS = ("file", "image", "filename", "path", "ImageId")
@@ -18,8 +18,8 @@ def apply_groups(dataset: DataSet, reading: Reading, pattern: str | None) -> Dat
     """Return the data set with its groups set; a given pattern goes before ``groups.csv``."""
     if pattern is not None:
         found = _by_pattern(dataset, reading, pattern)
-    elif (dataset.root / TABLE).is_file():
-        found = _by_table(dataset, reading)
+    elif table := own_file(dataset.root, TABLE):
+        found = _by_table(dataset, reading, table)
     else:
         return dataset
     missing = [r.id for r in dataset.records if r.id not in found]
@@ -43,16 +43,15 @@ def _by_pattern(dataset: DataSet, reading: Reading, pattern: str) -> dict[str, s
         match = compiled.search(reading.name(record.image))
         if match:
             groups[record.id] = match[1] if compiled.groups else match[0]
-    return {key: value for key, value in groups.items() if value}
+    return {key: printable(value) for key, value in groups.items() if value}
 
 
-def _by_table(dataset: DataSet, reading: Reading) -> dict[str, str]:
+def _by_table(dataset: DataSet, reading: Reading, path: Path) -> dict[str, str]:
     """Match rows to images by file name, and by the other columns where names repeat.
 
     Other columns help when their value is a folder of the image's path: ``class`` = MT_Break,
     ``split`` = test. Surplus rows are counted together.
     """
-    path = dataset.root / TABLE
     rows = list(read_csv(path, ()))
     columns = list(rows[0][1]) if rows else []
     file_column = next((c for c in FILE_COLUMNS if c in columns), None)

@@ -7,6 +7,8 @@ because every repair would be a guess about the user's data.
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -26,6 +28,9 @@ DECODE_ERRORS = (
     OverflowError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
 EXIF_ORIENTATION = 274
+IMAGE_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+INDEX_MODES = IMAGE_MODES | {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
+INDEX_MEND = "save class numbers as a grey or palette PNG with 8 bits"
 # Of OpenCV's settings the fastest one that is also among the smallest on photographs: each row's
 # difference to the row above, run-length coded (half the time of plain level 1, a tenth smaller).
 PNG_OPTIONS = [
@@ -51,33 +56,23 @@ def read_image(path: Path) -> Image:
     A palette, 1-bit or fully opaque picture with alpha is expanded without loss; anything that
     would lose or guess raises InputError.
     """
-    with _open(path) as picture:
-        if picture.getexif().get(EXIF_ORIENTATION, 1) != 1:
+    with _open(path) as picture, _decoding(path):
+        # To be asked first: it is gone once the picture is decoded.
+        deep = _is_16_bit(picture)
+        _check_single_upright(path, picture)
+        if picture.mode not in IMAGE_MODES or deep:
             raise InputError(
-                "the picture is to be shown turned (EXIF orientation), so its mask may not fit",
+                f"pictures must be 8-bit grey or RGB; this one is {picture.mode}"
+                + ", 16 bits a channel" * deep,
                 where=path,
-                mend="save it upright and without the tag, for instance with mogrify -auto-orient",
+                mend="convert it to 8 bit grey or RGB first, with the scaling you want",
             )
-        if picture.mode == "P":
-            picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-        elif picture.mode == "1":
-            picture = picture.convert("L")
-        array = _decode(path, picture)
-    if array.ndim == 3 and array.shape[2] in (2, 4):
-        if array[..., -1].min() < 255:
-            raise InputError(
-                "the picture is partly transparent",
-                where=path,
-                mend="flatten it onto its background and save it without alpha",
-            )
-        array = array[..., 0] if array.shape[2] == 2 else np.ascontiguousarray(array[..., :3])
-    if array.dtype != np.uint8 or picture.mode not in {"L", "LA", "RGB", "RGBA"}:
-        raise InputError(
-            f"pictures must be 8-bit grey or RGB; this one is {picture.mode} {array.dtype}",
-            where=path,
-            mend="convert it to 8 bit grey or RGB first, with the scaling you want",
-        )
-    return np.asarray(array, np.uint8)
+        transparent = "transparency" in picture.info
+        if picture.mode == "P" or (picture.mode == "RGB" and transparent):
+            picture = picture.convert("RGBA" if transparent else "RGB")
+        elif picture.mode == "1" or (picture.mode == "L" and transparent):
+            picture = picture.convert("LA" if transparent else "L")
+        return _without_alpha(path, np.array(picture))
 
 
 def read_index(path: Path) -> NDArray[np.uint8]:
@@ -85,29 +80,71 @@ def read_index(path: Path) -> NDArray[np.uint8]:
 
     Palette files give their indices, 1-bit files 0 and 1; RGB is accepted only if grey.
     """
-    with _open(path) as picture:
-        array = _decode(path, picture)
-        mode = picture.mode
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8)
-    if mode in {"RGB", "RGBA", "LA"}:
-        colours = array[..., :1] if mode == "LA" else array[..., :3]
-        if (colours != colours[..., :1]).any():
+    with _open(path) as picture, _decoding(path):
+        raw = _raw_mode(picture)
+        deep = _is_16_bit(picture) and picture.mode[0] != "I"
+        _check_single_upright(path, picture)
+        if picture.mode not in INDEX_MODES or deep:
             raise InputError(
-                "the mask is a colour picture",
+                f"a mask must be a grey or palette picture; this one is {picture.mode}"
+                + ", 16 bits a channel" * deep,
                 where=path,
-                mend="save class numbers as a grey or palette PNG",
+                mend=INDEX_MEND,
             )
-        array = np.ascontiguousarray(colours[..., 0])
-    if array.dtype != np.uint8:
-        if array.min() < 0 or array.max() > 255:
-            raise InputError(
-                f"mask values run from {array.min()} to {array.max()}; at most 255 can be read",
-                where=path,
-                mend="save the mask with 8 bits",
-            )
-        array = array.astype(np.uint8)
-    return np.asarray(array, np.uint8)
+        array: NDArray[np.generic] = np.array(picture)
+    if array.ndim == 3:
+        opaque = _without_alpha(path, np.asarray(array, np.uint8))
+        if opaque.ndim == 3 and (opaque != opaque[..., :1]).any():
+            raise InputError("the mask is a colour picture", where=path, mend=INDEX_MEND)
+        array = opaque if opaque.ndim == 2 else np.ascontiguousarray(opaque[..., 0])
+    if array.dtype in (np.bool_, np.uint8):
+        # Pillow spreads the values of 2 and 4 bits over 0 to 255.
+        step = 85 if raw.startswith("L;2") else 17 if raw.startswith("L;4") else 1
+        return np.asarray(array.astype(np.uint8, copy=False) // step, np.uint8)
+    values = array.astype(np.float64)
+    if not ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
+        raise InputError(
+            f"mask values run from {array.min()} to {array.max()}; wanted whole numbers up to 255",
+            where=path,
+            mend="save the mask with 8 bits",
+        )
+    return array.astype(np.uint8)
+
+
+def _check_single_upright(path: Path, picture: Pillow.Image) -> None:
+    if getattr(picture, "n_frames", 1) > 1:
+        raise InputError("the file holds several pictures", where=path, mend="save one a file")
+    if picture.getexif().get(EXIF_ORIENTATION, 1) != 1:
+        raise InputError(
+            "the picture is to be shown turned (EXIF orientation), so image and mask may not fit",
+            where=path,
+            mend="save it upright and without the tag, for instance with mogrify -auto-orient",
+        )
+
+
+def _without_alpha(path: Path, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (H, W) or (H, W, 3) of (H, W), (H, W, 2 to 4); raises InputError if not opaque."""
+    if array.ndim == 2 or array.shape[2] == 3:
+        return array
+    if array[..., -1].min() < 255:
+        raise InputError(
+            "the picture is partly transparent",
+            where=path,
+            mend="flatten it onto its background and save it without alpha",
+        )
+    return np.ascontiguousarray(array[..., 0] if array.shape[2] == 2 else array[..., :3])
+
+
+def _raw_mode(picture: Pillow.Image) -> str:
+    """Return how the file stores its pixels, such as ``RGB;16B``: the mode tells only a part."""
+    tiles = getattr(picture, "tile", None)
+    args = tiles[0][3] if tiles else ""
+    return str(args if isinstance(args, str) else args[0] if args else "")
+
+
+def _is_16_bit(picture: Pillow.Image) -> bool:
+    # Pillow drops the low byte of 16-bit RGB in silence. (BMP's 16 bits hold a whole pixel.)
+    return picture.format in {"PNG", "TIFF"} and ";16" in _raw_mode(picture)
 
 
 def write_png(path: Path, array: NDArray[np.uint8]) -> None:
@@ -147,31 +184,31 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def _open(path: Path) -> Pillow.Image:
+    with _decoding(path):
+        # Pillow warns from 89 megapixels on and raises from 179; a header may lie, so both stop.
+        return Pillow.open(path, formats=FORMATS)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Turn what decoders raise on broken files into InputError, and keep their warnings quiet."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns from 89 megapixels on and raises from 179; a header may lie, so both stop.
             warnings.simplefilter("error", Pillow.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning)
-            return Pillow.open(path, formats=FORMATS)
+            yield
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
-        raise InputError(
-            f"more pixels than the limit of {Pillow.MAX_IMAGE_PIXELS:,} by its header",
-            where=path,
-            mend="cut it into parts, or remove it if it is not yours",
-        ) from error
+        raise _too_large(path) from error
     except DECODE_ERRORS as error:
         raise InputError(_reason(error), where=path, mend="replace or remove the file") from error
 
 
-def _decode(path: Path, picture: Pillow.Image) -> NDArray[np.generic]:
-    if getattr(picture, "n_frames", 1) > 1:
-        raise InputError("the file holds several pictures", where=path, mend="save one a file")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning)
-            return np.array(picture)
-    except DECODE_ERRORS as error:
-        raise InputError(_reason(error), where=path, mend="replace or remove the file") from error
+def _too_large(path: Path) -> InputError:
+    return InputError(
+        f"more pixels than the limit of {Pillow.MAX_IMAGE_PIXELS:,} by its header",
+        where=path,
+        mend="cut it into parts, or remove it if it is not yours",
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -181,4 +218,6 @@ def _reason(error: BaseException) -> str:
         return "it is a folder, not a picture"
     if isinstance(error, UnidentifiedImageError):
         return "not a picture that can be read (PNG, JPEG, BMP, TIFF or WebP)"
+    if isinstance(error, PermissionError):
+        return "cannot be read: permission denied"
     return f"the picture is broken or cut short: {error}"

@@ -17,7 +17,7 @@ from flawsmith.data.formats import CONVERTIBLE, ReadOptions, read_dataset
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.staging import staged
 from flawsmith.data.writing import Spec
-from flawsmith.errors import InputError
+from flawsmith.errors import InputError, printable
 from flawsmith.sample import Sample
 
 # Called once with the data set that a job works on, so that the caller can show its notices.
@@ -49,8 +49,7 @@ def copies_of(found: Scan) -> Copies:
 
 def source_name(record: Record, root: Path) -> str:
     """Return the image's path relative to its data folder, safe to write as UTF-8."""
-    name = record.image.relative_to(root).as_posix()
-    return name.encode("utf-8", "backslashreplace").decode()
+    return printable(record.image.relative_to(root).as_posix())
 
 
 def open_source(src: Path, out: Path, options: ReadOptions) -> DataSet:
@@ -74,7 +73,7 @@ def describe_job(
         "settings": settings,
         "read": asdict(options),
         "source": {
-            "folder": dataset.root.resolve().name,
+            "folder": printable(dataset.root.resolve().name),
             "format": dataset.format,
             "fingerprint": fingerprint(dataset),
         },

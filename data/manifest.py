@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.data.dataset import DataSet, Record
-from flawsmith.data.reading import Reading
-from flawsmith.data.tables import read_json, read_jsonl
+from flawsmith.data.reading import Reading, own_file
+from flawsmith.data.tables import jsonl_lines, parse_object, read_json
 from flawsmith.data.writing import Line, write_file, write_lines
 from flawsmith.errors import InputError
-from flawsmith.sample import LABELS
+from flawsmith.sample import LABELS, check_id
 
 VERSION = 1
 MANIFEST = "dataset.json"
 SAMPLES = "samples.jsonl"
+META_DEPTH = 32
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Manifest:
 
 def read_manifest(root: Path) -> Manifest | None:
     """Return the manifest, or None where there is none; raises InputError for a foreign one."""
-    path = root / MANIFEST
-    if not path.is_file():
+    path = own_file(root, MANIFEST)
+    if path is None:
         return None
     content = read_json(path)
     if not isinstance(content, dict) or "flawsmith" not in content:
@@ -49,10 +50,10 @@ def read_manifest(root: Path) -> Manifest | None:
 
 def apply_manifest(dataset: DataSet, manifest: Manifest, reading: Reading) -> DataSet:
     """Give each record the id, label, group and provenance that samples.jsonl states for it."""
-    path = dataset.root / SAMPLES
-    if not path.is_file():
+    path = own_file(dataset.root, SAMPLES)
+    if path is None:
         return dataset
-    lines = {image: line for image, line in _lines(path, reading)}
+    lines = _lines(path, reading)
     records = []
     for record in dataset.records:
         line = lines.pop(reading.name(record.image), None)
@@ -71,21 +72,46 @@ def _with_line(record: Record, line: Line) -> Record:
     )
 
 
-def _lines(path: Path, reading: Reading) -> Iterator[tuple[str, Line]]:
-    seen: set[str] = set()
-    for number, line in read_jsonl(path):
+def _lines(path: Path, reading: Reading) -> dict[str, Line]:
+    """Return the lines by image; an image that two lines name is left out of them."""
+    lines: dict[str, Line] = {}
+    images: set[str] = set()
+    ids: set[str] = set()
+    for number, text in jsonl_lines(path):
+        where = f"{path}:{number}"
         with reading.entry():
-            where = f"{path}:{number}"
-            texts = [line.get(key) for key in ("id", "image", "label", "group")]
-            if not all(isinstance(text, str) and text for text in texts):
-                raise InputError("id, image, label and group must be texts", where=where)
-            if line["label"] not in LABELS or not isinstance(line.setdefault("meta", {}), dict):
-                raise InputError(f"label must be one of {', '.join(LABELS)}", where=where)
-            reading.inside(line["image"])
-            if line["image"] in seen:
-                raise InputError(f"{line['image']!r} is named twice", where=where)
-            seen.add(line["image"])
-            yield line["image"], line
+            line = _checked(parse_object(text, where), where)
+            image = line["image"]
+            reading.inside(image, where)
+            if image in images:
+                lines.pop(image, None)
+                raise InputError(f"the image {image[:200]!r} is named twice", where=where)
+            images.add(image)
+            if line["id"] in ids:
+                raise InputError(f"the id {line['id']!r} is named twice", where=where)
+            ids.add(line["id"])
+            lines[image] = line
+    return lines
+
+
+def _checked(line: Line, where: str) -> Line:
+    texts = [line.get(key) for key in ("id", "image", "label", "group")]
+    if not all(isinstance(text, str) and text for text in texts):
+        raise InputError("id, image, label and group must be texts", where=where)
+    if line["label"] not in LABELS:
+        raise InputError(f"label must be one of {', '.join(LABELS)}", where=where)
+    if not isinstance(line.setdefault("meta", {}), dict):
+        raise InputError("meta must be an object", where=where)
+    if not _nests(line["meta"], META_DEPTH):
+        raise InputError(f"meta nests over {META_DEPTH} levels deep", where=where)
+    check_id(line["id"], where)
+    return line
+
+
+def _nests(value: object, depth: int) -> bool:
+    """Tell whether lists and objects nest at most ``depth`` deep: workers get them pickled."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_nests(entry, depth - 1) for entry in inner)
 
 
 def write_manifest(

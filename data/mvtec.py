@@ -126,6 +126,8 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     for path, kind in types.items():
         stems = [path.stem + ending for ending in ENDINGS]
         mask = next((masks.pop((kind, s)) for s in stems if (kind, s) in masks), None)
+        if path not in ids:
+            continue
         meta = {} if kind == UNLABELLED else {"split": path.relative_to(home).parts[0]}
         records.append(Record(ids[path], path, *_truth(kind, mask, names), meta=meta))
         if records[-1].declared == "unknown":

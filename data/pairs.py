@@ -70,11 +70,17 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     """Pair the files; images without a mask outside of clean folders are ``unknown``."""
     pairs = _pair(reading.images())
     tops = {image: _top(image, reading.root) for image in pairs}
+    ids = unique_ids(reading, pairs, reading.root)
     found = sorted({top for top in tops.values() if not is_good_name(top)})
     classes = classes or tuple(found)
-    ids = unique_ids(reading, pairs, reading.root)
+    strange = [top for top in found if top not in classes]
+    if strange:
+        raise InputError(
+            f"the folder {strange[0]!r} is none of the classes {', '.join(classes)}",
+            where=reading.root,
+        )
     records = []
-    for image, mask in pairs.items():
+    for image, mask in ((image, mask) for image, mask in pairs.items() if image in ids):
         good = is_good_name(tops[image])
         declared: Declared = "good" if good else "defective"
         if tops[image] == DEFAULT_CLASS and image.parent == reading.root:

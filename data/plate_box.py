@@ -30,9 +30,6 @@ class Search(NamedTuple):
     short_cover: float = 0.62
     mean_cover: float = 0.75  # of all four sides
     overrun: float = 0.08  # heights: an upright line that runs on beyond the ends is the bench's
-    crossing: float = 0.3  # widths: so may be a level line that runs on beyond the sides
-    crossing_cost: float = 0.15  # of the score, where a plate's own end is to be had instead
-    stretch_cost: float = 0.0  # of the score, a share of height off the nominal aspect
     overrun_cover: float = 0.6
     most_lines: int = 40
 
@@ -66,7 +63,7 @@ class Edges:
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in the turned frame about the photo's middle, and how sure its edges are."""
+    """A rectangle in the turned frame about the photo's middle, and how sure it is."""
 
     left: float
     top: float
@@ -74,7 +71,7 @@ class Box:
     bottom: float
     angle: float  # degrees clockwise from upright
     middle: tuple[float, float]  # of the photo, px
-    score: float  # mean share of the sides that is edge, less what speaks against a plate
+    score: float  # mean share of the sides that is edge
 
     @property
     def width(self) -> float:
@@ -131,8 +128,8 @@ def _boxes_at(edges: Edges, angle: float) -> list[Box]:
     middle = (width / 2, height / 2)
     shift = 0.5 - side / 2  # to continuous coordinates about the middle
     return [
-        Box(*(float(n) + shift for n in place), angle=angle, middle=middle, score=score)
-        for place, score in found
+        Box(a + shift, b + shift, c + shift, d + shift, angle, middle, score)
+        for (a, b, c, d), score in found
     ]
 
 
@@ -174,33 +171,18 @@ def _ends(
     wide = right - left
     level = (np.diff(levels[:, right] - levels[:, left]) / wide).astype(np.float32)
     rows = _peaks(level, SEARCH.short_cover)
-    beyond = _beyond(levels, left, right)
     found = []
     for i, top in enumerate(map(int, rows)):
         for bottom in map(int, rows[i + 1 :]):
-            stretch = abs((bottom - top) / (SEARCH.aspect * wide) - 1)
-            if stretch > SEARCH.aspect_slack:
+            if abs((bottom - top) / (SEARCH.aspect * wide) - 1) > SEARCH.aspect_slack:
                 continue
             sides = [_cover(uprights, x, top, bottom) for x in (left, right)]
-            cover = float(np.mean([*sides, level[top], level[bottom]]))
-            if min(sides) < SEARCH.long_cover or cover < SEARCH.mean_cover:
+            score = float(np.mean([*sides, level[top], level[bottom]]))
+            if min(sides) < SEARCH.long_cover or score < SEARCH.mean_cover:
                 continue
-            if _runs_on(uprights, left, right, top, bottom):
-                continue
-            seam = float(beyond[top] + beyond[bottom])
-            score = cover - SEARCH.crossing_cost * seam - SEARCH.stretch_cost * stretch
-            found.append(((left, top, right, bottom), score))
+            if not _runs_on(uprights, left, right, top, bottom):
+                found.append(((left, top, right, bottom), score))
     return found
-
-
-def _beyond(levels: Sums, left: int, right: int) -> NDArray[np.float64]:
-    """For each row, how much of a level line there goes on beyond the two columns, 0 to 1."""
-    more = max(4, round(SEARCH.crossing * (right - left)))
-    beyond = np.zeros(len(levels) - 1)
-    for start, end in ((left - more - 2, left - 2), (right + 3, right + more + 3)):
-        low, high = (min(max(x, 0), levels.shape[1] - 1) for x in (start, end))
-        beyond += np.diff(levels[:, high] - levels[:, low]) / max(high - low, 1)
-    return beyond / 2
 
 
 def _cover(uprights: Sums, column: int, top: int, bottom: int) -> float:

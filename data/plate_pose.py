@@ -67,8 +67,8 @@ def rectify(photo: Image, pose: PlatePose, size: tuple[int, int] = PLATE_SIZE) -
     fine = (size[0] * fold, size[1] * fold)
     upright = _warp(photo, pose, fine, cv2.INTER_LINEAR)
     if fold > 1:
-        upright = cv2.resize(upright, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(upright, dtype=np.uint8)
+        return np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return upright
 
 
 def rectify_masks(masks: Masks, pose: PlatePose, size: tuple[int, int] = PLATE_SIZE) -> Masks:

@@ -30,6 +30,7 @@ class Reading:
     on_error: OnError = "stop"
     skipped: list[Skipped] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    _passed: set[Path] = field(default_factory=set)
 
     def pass_over(self, where: object, reason: str) -> None:
         """Count and name an entry that takes no part (an orphan, a surplus row): never an error."""
@@ -113,7 +114,8 @@ class Reading:
 
     def _pass_over_once(self, path: Path, reason: str) -> None:
         # Two walks over one folder meet the same links.
-        if not any(entry.where == printable(self.name(path)) for entry in self.skipped):
+        if path not in self._passed:
+            self._passed.add(path)
             self.pass_over(path, reason)
 
     def _unreadable(self, error: OSError) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from flawsmith.data.dataset import DataSet, Record, Skipped, load
 from flawsmith.data.parallel import ordered_map
 from flawsmith.data.reading import OnError
-from flawsmith.errors import InputError
+from flawsmith.errors import InputError, printable
 from flawsmith.progress import track
 from flawsmith.sample import Image, Label, Masks
 
@@ -89,7 +89,7 @@ class _Look:
             sample = load(self.records[index], self.classes)
         except InputError as error:
             where = error.where or self.records[index].id
-            return Skipped(where, error.what, error.mend, bad=True)
+            return Skipped(printable(where), printable(error.what), error.mend, bad=True)
         height, width = sample.image.shape[:2]
         return Facts(
             id=sample.id,

@@ -3,7 +3,7 @@
 Images without a row are clean. ClassId counts from 1 in the order of the classes.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,17 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     images = reading.images(folder)
     ids = unique_ids(reading, images, reading.root / folder)
     rows, broken = _rows(reading, table, classes)
-    known = {path.name for path in images}
-    for name in sorted(set(rows) - known - broken):
+    known = Counter(path.name for path in images)
+    for name in sorted(set(rows) - set(known) - broken):
         reading.pass_over(name, f"{table.name} has a mask for it, but there is no such image")
+    for name in (name for name in rows if known[name] > 1):
+        broken.add(name)
+        with reading.entry():
+            raise InputError(
+                f"{known[name]} images are called {name}, so its mask may be of any",
+                where=table,
+                mend="rename them",
+            )
     records = [
         Record(
             ids[path],

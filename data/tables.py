@@ -57,12 +57,23 @@ def parse_json(text: str, where: object) -> Any:
     return content
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number, object) of a file with one JSON object a line."""
+def jsonl_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number, text) of the lines that are not blank."""
     # Not splitlines: JSON may hold the other characters that Python counts as line breaks.
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
-            entry = parse_json(line, f"{path}:{number}")
-            if not isinstance(entry, dict):
-                raise InputError("the line is no JSON object", where=f"{path}:{number}")
-            yield number, entry
+            yield number, line
+
+
+def parse_object(text: str, where: object) -> dict[str, Any]:
+    """Return the JSON object of one line; raises InputError for anything else."""
+    entry = parse_json(text, where)
+    if not isinstance(entry, dict):
+        raise InputError("the line is no JSON object", where=where)
+    return entry
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) of a file with one JSON object a line."""
+    for number, text in jsonl_lines(path):
+        yield number, parse_object(text, f"{path}:{number}")

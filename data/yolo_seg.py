@@ -111,6 +111,8 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     planes = tuple((number, names.index(name)) for number, name in numbers.items())
     records = []
     for path, label in images.items():
+        if path not in ids:
+            continue
         meta = _meta(path, root)
         if label not in present:
             reading.pass_over(path, "no label file: label unknown, not used")

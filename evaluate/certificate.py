@@ -36,12 +36,19 @@ class Verdict:
 
 
 def area_ranges(classes: tuple[str, ...], facts: Iterable[Facts]) -> dict[str, Range]:
-    """Return, a class seen on real samples, the allowed pixels in an image."""
-    areas: dict[str, list[int]] = {}
+    """Return, a class seen on real samples, the pixels it may have in an image.
+
+    At least those of its smallest single defect, at most those of the fullest image, with slack.
+    """
+    smallest: dict[str, int] = {}
+    largest: dict[str, int] = {}
     for fact in facts:
+        for part in fact.components:
+            name = classes[part.plane]
+            smallest[name] = min(part.area, smallest.get(name, part.area))
         for plane in fact.planes:
-            areas.setdefault(classes[plane], []).append(fact.pixels[plane])
-    return {name: (min(a) / AREA_SLACK, max(a) * AREA_SLACK) for name, a in areas.items()}
+            largest[classes[plane]] = max(fact.pixels[plane], largest.get(classes[plane], 0))
+    return {n: (smallest[n] / AREA_SLACK, largest[n] * AREA_SLACK) for n in smallest}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flawsmith.augment.job import missing_for, prepare
+from flawsmith.augment.job import files_of, missing_for, prepare
 from flawsmith.augment.settings import Method
 from flawsmith.data.build import Built, build, finished
 from flawsmith.data.dataset import DataSet
@@ -76,7 +76,8 @@ def make_stage(
         write_file(folder / "notices.json", json.dumps(candidates.notices))
 
     name = f"candidates-{method}"
-    folder = stages.make(name, own.model_dump(mode="json"), ("split",), work)
+    inputs = {**own.model_dump(mode="json"), "files": files_of(own)}
+    folder = stages.make(name, inputs, ("split",), work)
     notices = tuple(read_json(folder / "notices.json"))
     built = finished(folder / "data")
     if not sum(built.labels.values()):
@@ -88,11 +89,16 @@ def _nothing(root: Path, train: Scan) -> DataSet:
     return DataSet(root, "folder", train.dataset.classes, ())
 
 
-def certify_stage(stages: Stages, found: Scan, made: dict[Method, Made], workers: int) -> Verdicts:
-    """Return every candidate's verdict, in order; copies are sought across all methods."""
+def certify_stage(
+    stages: Stages, found: Scan, train: Scan, made: dict[Method, Made], workers: int
+) -> Verdicts:
+    """Return every candidate's verdict, in order; copies are sought across all methods.
+
+    Areas are those of the training part; a copy of any real image is refused, tested ones too.
+    """
 
     def work(folder: Path) -> None:
-        verdicts = _all_verdicts(found, made, workers)
+        verdicts = _all_verdicts(found, train, made, workers)
         lines = (json.dumps(asdict(verdict), ensure_ascii=False) for verdict in verdicts)
         write_lines(folder / "verdicts.jsonl", lines)
 
@@ -105,12 +111,14 @@ def certify_stage(stages: Stages, found: Scan, made: dict[Method, Made], workers
     return {method: [known[i] for i in entry.dataset.ids] for method, entry in made.items()}
 
 
-def _all_verdicts(found: Scan, made: dict[Method, Made], workers: int) -> list[Verdict]:
-    areas = area_ranges(found.dataset.classes, found.facts)
+def _all_verdicts(
+    found: Scan, train: Scan, made: dict[Method, Made], workers: int
+) -> list[Verdict]:
+    areas = area_ranges(train.dataset.classes, train.facts)
     verdicts: list[Verdict] = []
     for method, entry in made.items():
         # Drawn defects of their own classes have no real range; transformed ones carry their own.
-        check = Certify(entry.dataset, found.dataset, areas if method == "paste" else {})
+        check = Certify(entry.dataset, train.dataset, areas if method == "paste" else {})
         results = ordered_map(check, range(len(entry.dataset)), workers)
         verdicts += track(results, f"certify {method}", len(entry.dataset))
     return list(without_copies(verdicts, (fact.digest for fact in found.facts)))

@@ -43,8 +43,9 @@ def report_stage(
     left_out: dict[Method, str],
     dataset: Path,
     seed: int,
+    name: str,
 ) -> None:
-    """Write the run's ``report.html``."""
+    """Write the run's ``report.html``; ``name`` is what the user calls the data."""
     counts = [method_counts(method, made[method], verdicts[method]) for method in made]
     classes = all_classes(found.dataset.classes, [m.dataset.classes for m in made.values()])
     train = found.select(parts["train"])
@@ -60,7 +61,7 @@ def report_stage(
     usage = usage_section("dataset", form, classes, labels, overlap=found.overlap)
     write_report(
         path,
-        title=f"flawsmith: {found.dataset.root.name}",
+        title=f"flawsmith: {name}",
         summary=_summary(found, counts, made, left_out),
         sections=[*sections, usage],
     )

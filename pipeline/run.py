@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.data.build import finished
+from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import ReadOptions
-from flawsmith.data.jobs import check_format
+from flawsmith.data.jobs import Show, check_format, open_source, quiet
 from flawsmith.evaluate.report_sections import MethodCounts
 from flawsmith.pipeline.candidates import certify_stage, choose_methods, make_stage
 from flawsmith.pipeline.output import dataset_stage
 from flawsmith.pipeline.report import method_counts, report_stage
-from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.settings import METHODS, RunSettings
 from flawsmith.pipeline.source import read_stage, split_stage
 from flawsmith.pipeline.stages import run_folder
 from flawsmith.progress import say
@@ -19,7 +20,7 @@ from flawsmith.progress import say
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run wrote: the data sets' label counts, each method's counts, and what was left out."""
+    """What a run wrote: label counts a data set, counts a method, and what was left out."""
 
     dataset: Path
     report: Path
@@ -27,6 +28,7 @@ class Outcome:
     methods: tuple[MethodCounts, ...]
     left_out: dict[str, str]
     notices: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
 def run(
@@ -36,28 +38,29 @@ def run(
     *,
     options: ReadOptions | None = None,
     workers: int = 1,
+    show: Show = quiet,
 ) -> Outcome:
     """Turn the images of ``src`` into a larger data set with a report, in the folder ``out``.
 
-    A second call goes on where the first stopped, and repeats only what a changed setting touches.
-    Raises InputError for unusable input, OutputError when ``out`` cannot be written.
+    ``show`` gets the data set that was read. A second call goes on where the first stopped, and
+    repeats only what a changed setting touches. Raises InputError for unusable input, OutputError
+    when ``out`` cannot be written.
     """
     options = options or ReadOptions()
-    check_format(settings.to)
-    for method in ("classical", "paste", "procedural"):
-        settings.of_method(method)
+    source = check_run(src, out, settings, options)
     with run_folder(out, settings.model_dump_json(indent=2) + "\n") as stages:
-        found = read_stage(stages, src, options, workers)
+        found = read_stage(stages, source, options, workers)
+        show(found.dataset)
         parts = split_stage(stages, found, settings)
         train = found.select(parts["train"])
         methods, left_out = choose_methods(train, settings)
         for method, reason in left_out.items():
             say(f"note: {method} left out: {reason}")
         made = {m: make_stage(stages, train, m, settings, workers) for m in methods}
-        verdicts = certify_stage(stages, found, made, workers)
+        verdicts = certify_stage(stages, found, train, made, workers)
         dataset = dataset_stage(stages, found, parts, made, verdicts, settings, workers)
-        report = out / "report.html"
-        report_stage(report, found, parts, made, verdicts, left_out, dataset, settings.seed)
+        report, name = out / "report.html", src.resolve().name
+        report_stage(report, found, parts, made, verdicts, left_out, dataset, settings.seed, name)
         names = (*parts, "synthetic")
         return Outcome(
             dataset,
@@ -66,7 +69,19 @@ def run(
             tuple(method_counts(m, made[m], verdicts[m]) for m in methods),
             {str(method): reason for method, reason in left_out.items()},
             found.dataset.notices,
+            tuple(map(str, found.dataset.skipped)),
         )
+
+
+def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions) -> DataSet:
+    """Return the source, read but not decoded; raises InputError for what a run would refuse.
+
+    Nothing is written.
+    """
+    check_format(settings.to)
+    for method in METHODS:
+        settings.of_method(method)
+    return open_source(src, out, options)
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:
@@ -86,4 +101,5 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         },
         "left_out": outcome.left_out,
         "notices": list(outcome.notices),
+        "skipped": list(outcome.skipped),
     }

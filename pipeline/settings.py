@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from flawsmith.augment.settings import AugmentSettings, Method
+from flawsmith.errors import InputError
 from flawsmith.settings import Settings, load_settings
 
 METHODS: tuple[Method, ...] = ("classical", "paste", "procedural")
@@ -29,5 +30,15 @@ class RunSettings(Settings):
     def of_method(self, method: Method) -> AugmentSettings:
         """Return the method's settings; raises InputError naming a wrong one."""
         given: dict[str, Any] = getattr(self, method)
-        base = {"method": method, "count": self.count, "seed": self.seed}
-        return load_settings(AugmentSettings, None, {**base, **given})
+        base = {"count": self.count, "seed": self.seed}
+        try:
+            if "method" in given:
+                raise InputError("its method is settled by its name", mend="remove 'method'")
+            return load_settings(AugmentSettings, None, {**base, **given, "method": method})
+        except InputError as error:
+            raise InputError(error.what, where=f"settings of {method}", mend=error.mend) from error
+
+    @field_validator("methods")
+    @classmethod
+    def _once(cls, methods: tuple[Method, ...] | None) -> tuple[Method, ...] | None:
+        return None if methods is None else tuple(dict.fromkeys(methods))

@@ -9,7 +9,6 @@ from flawsmith.data.cropping import WHOLE, crop_plates
 from flawsmith.data.dataset import DataSet, Skipped
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions, read_dataset
-from flawsmith.data.jobs import open_source
 from flawsmith.data.scan import Facts, Scan, scan
 from flawsmith.data.split import split_groups
 from flawsmith.data.staging import JOB, job_digest
@@ -22,12 +21,12 @@ from flawsmith.pipeline.stages import Stages
 Parts = dict[str, list[int]]
 
 
-def read_stage(stages: Stages, src: Path, options: ReadOptions, workers: int) -> Scan:
+def read_stage(stages: Stages, source: DataSet, options: ReadOptions, workers: int) -> Scan:
     """Return the source's samples with their facts; photos of plates are cropped first."""
-    dataset = open_source(src, stages.out, options)
+    dataset = source
     needs: tuple[str, ...] = ()
-    if dataset.format == "plates":
-        dataset = _crop(stages, src, options, workers)
+    if source.format == "plates":
+        dataset = _crop(stages, source.root, options, workers)
         options = ReadOptions()
         needs = ("plates",)
 
@@ -81,10 +80,10 @@ def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
     index = {name: i for i, name in enumerate(found.dataset.ids)}
     content = read_json(folder / "parts.json")
     parts = {name: [index[i] for i in ids] for name, ids in content.items()}
-    if not parts["train"]:
+    if not all(parts.values()):
         raise InputError(
             "too few groups to set a test part aside",
             where=found.dataset.root,
-            mend="give more images, or a smaller test_fraction",
+            mend="give more images, or another test_fraction",
         )
     return parts

@@ -8,7 +8,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from flawsmith.data.staging import JOB, job_digest, staged
+from flawsmith import __version__
+from flawsmith.data.staging import JOB, LOCK, job_digest, staged
 from flawsmith.data.writing import make_folder, write_file
 from flawsmith.errors import InputError, OutputError
 from flawsmith.progress import say
@@ -37,7 +38,12 @@ class Stages:
         interrupted half-way gets its partial folder again.
         """
         path = folder or self.out / "stages" / name
-        job = {"stage": name, "inputs": inputs, "needs": {n: self.digests[n] for n in needs}}
+        job = {
+            "stage": name,
+            "flawsmith": __version__,
+            "inputs": inputs,
+            "needs": {n: self.digests[n] for n in needs},
+        }
         self.digests[name] = job_digest(job)
         make_folder(path.parent)
         with staged(path, job, overwrite=True) as stage:
@@ -51,15 +57,9 @@ class Stages:
 @contextmanager
 def run_folder(out: Path, settings: str) -> Iterator[Stages]:
     """Hold a run's folder for this process; raises InputError if it is another's, or in use."""
-    if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            "it exists and holds no run of flawsmith", where=out, mend="choose another folder"
-        )
-    if (out / JOB).is_file():
-        raise InputError("it holds a data set, not a run", where=out, mend="choose another folder")
+    _check_own(out)
     make_folder(out)
-    write_file(out / MARK, settings)
-    lock = FileLock(out / ".lock")
+    lock = FileLock(out / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -67,6 +67,19 @@ def run_folder(out: Path, settings: str) -> Iterator[Stages]:
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     try:
+        # Only now: a second run must not change what the first one's folder says of it.
+        write_file(out / MARK, settings)
         yield Stages(out)
     finally:
         lock.release()
+
+
+def _check_own(out: Path) -> None:
+    if (out / JOB).is_file():
+        raise InputError("it holds a data set, not a run", where=out, mend="choose another folder")
+    # A run killed at its very start leaves the lock alone.
+    known = not out.exists() or (out.is_dir() and {p.name for p in out.iterdir()} <= {LOCK})
+    if not known and not (out / MARK).is_file():
+        raise InputError(
+            "it exists and holds no run of flawsmith", where=out, mend="choose another folder"
+        )

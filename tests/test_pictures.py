@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flawsmith.evaluate.pictures import (
-    CONTEXT,
-    data_uri,
-    defect_box,
-    outlined,
-    pair_rows,
-    thumbnail,
-)
+from flawsmith.data.thumbnails import CONTEXT, defect_box, outlined, thumbnail
+from flawsmith.evaluate.pictures import data_uri, pair_rows
 from flawsmith.sample import Masks, Sample
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
