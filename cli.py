@@ -1,4 +1,4 @@
-"""The command line: names and one-line helps; each command's module is imported when it is called."""
+"""The command line: names and one-line helps; a command's module is imported when called."""
 
 from importlib import import_module
 

@@ -67,6 +67,11 @@ class Sample:
         return np.asarray(self.masks.any(axis=0))
 
 
+def pixel_counts(masks: Masks) -> tuple[int, ...]:
+    """Return the marked pixels of each plane of (K, H, W) masks; many times faster than a sum."""
+    return tuple(int(np.count_nonzero(plane)) for plane in masks)
+
+
 def check_id(sample_id: str, where: object = "") -> None:
     """Raise InputError unless ``sample_id`` is safe as a file stem (no separators, no escapes)."""
     if (

@@ -11,7 +11,7 @@ from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.folder import index_picture
 from flawsmith.data.scan import Scan
-from flawsmith.sample import Image, Masks, Sample
+from flawsmith.sample import Image, Masks, Sample, pixel_counts
 from flawsmith.seeding import rng
 
 ATTEMPTS = 8
@@ -102,8 +102,9 @@ def seed_transforms(policy: Any, generator: np.random.Generator) -> None:
 
 def _apply(policy: Any, source: Sample) -> tuple[Any, Masks]:
     """Transform image and masks together; masks travel as one index picture where they can."""
-    if len(source.masks) < 255 and (source.masks.sum(axis=0, dtype=np.uint8) <= 1).all():
-        done = policy(image=source.image, mask=index_picture(source.masks))
+    index = index_picture(source.masks) if len(source.masks) < 255 else None
+    if index is not None and np.count_nonzero(index) == sum(pixel_counts(source.masks)):
+        done = policy(image=source.image, mask=index)
         numbers = np.arange(1, len(source.masks) + 1, dtype=np.uint8)[:, None, None]
         masks = done["mask"] == numbers
     else:
@@ -114,5 +115,5 @@ def _apply(policy: Any, source: Sample) -> tuple[Any, Masks]:
 
 
 def _keeps_classes(before: Masks, after: Masks) -> bool:
-    had, has = before.sum(axis=(1, 2)), after.sum(axis=(1, 2))
-    return bool((has >= np.minimum(had, MIN_PIXELS)).all())
+    pairs = zip(pixel_counts(before), pixel_counts(after), strict=True)
+    return all(has >= min(had, MIN_PIXELS) for had, has in pairs)

@@ -78,9 +78,11 @@ def thesis_policy(height: int, width: int) -> A.Compose:
     """
     reflect = cv2.BORDER_REFLECT_101
     nearest = cv2.INTER_NEAREST
+    # OpenCV's plain nearest resize takes the top left pixel: masks would move by up to a pixel.
+    centred = cv2.INTER_NEAREST_EXACT
     return A.Compose(
         [
-            A.RandomScale(scale_limit=(-0.1, 0.1), mask_interpolation=nearest, p=0.3),
+            A.RandomScale(scale_limit=(-0.1, 0.1), mask_interpolation=centred, p=0.3),
             A.PadIfNeeded(height, width, border_mode=reflect, p=1.0),
             A.RandomCrop(height, width, p=1.0),
             A.Rotate(limit=(-10, 10), border_mode=reflect, mask_interpolation=nearest, p=0.3),

@@ -1,9 +1,9 @@
 """Severstal rows: decoding and encoding, against the snippet that everybody copies.
 
 The baseline (split, subtract 1, fill slices; and for encoding, compare neighbours of the flattened
-transpose) and ours work on the same rows in turns within one process. Rows are those of 12,568 drawn
-strips with the real data set's share of defects; drawing few and repeating them keeps the runs'
-lengths real without hours of drawing.
+transpose) and ours work on the same rows in turns within one process. Rows are those of 12,568
+drawn strips with the real data set's share of defects; drawing few and repeating them keeps the
+runs' lengths real without hours of drawing.
 
     python benchmarks/rle.py [--strips 12568] [--rounds 3]
 """

@@ -11,7 +11,7 @@ from flawsmith.data.demo_plate_surface import PLATE_CLASSES
 from flawsmith.data.demo_plates import DEMO_SCALE, draw_plate, photograph
 from flawsmith.data.demo_strips import SECOND_CLASS_SHARE, STRIP_CLASSES, draw_strip
 from flawsmith.errors import InputError
-from flawsmith.sample import Sample
+from flawsmith.sample import Masks, Sample
 from flawsmith.seeding import rng
 
 DEMO_KINDS = ("severstal", "plates")
@@ -76,7 +76,7 @@ def _plate(seed: int, index: int, scale: float) -> Sample:
     return Sample(
         id=f"plate_{index:05d}",
         image=photo.image,
-        masks=photo.masks,
+        masks=_apart(photo.masks),
         label="defective" if defective else "good",
         group=f"plate_{plate:05d}",
         meta={"demo": "plates", "seed": seed, "index": index, "corners": corners},
@@ -90,3 +90,9 @@ def _plate_of(seed: int, index: int) -> tuple[int, bool]:
     last_photos = np.cumsum([PLATE_BLOCK[int(k)] for k in order])
     slot = int(np.searchsorted(last_photos, place, side="right"))
     return block * len(PLATE_BLOCK) + slot, bool(order[slot] == 0)
+
+
+def _apart(masks: Masks) -> Masks:
+    """Return the masks with shared pixels left to the first class: one index PNG holds them."""
+    taken = np.cumsum(masks, axis=0) - masks > 0
+    return np.asarray(masks & ~taken)

@@ -110,7 +110,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
     mask_root = next((root / f for f in MASK_FOLDERS if (root / f).is_dir()), root / "masks")
     masks = reading.images(mask_root.name) if mask_root.is_dir() else []
     ids = unique_ids(reading, images, root / "images")
-    classes = classes or _listed(root)
+    classes = _listed(root) if classes is None else classes
     planes = _class_folders(masks, mask_root, images, root / "images", classes)
     if planes is None:
         values = _values(masks, classes)
@@ -194,7 +194,9 @@ def index_picture(masks: Masks) -> NDArray[np.uint8]:
     """Return (H, W) class numbers from 1, 0 elsewhere; the planes must not overlap."""
     index = np.zeros(masks.shape[1:], np.uint8)
     for number, plane in enumerate(masks, 1):
-        index[plane] = number
+        # Most planes are empty, and seeing that is far cheaper than an assignment.
+        if plane.any():
+            index[plane] = number
     return index
 
 

@@ -16,7 +16,7 @@ from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import CONVERTIBLE, ReadOptions, read_dataset
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.staging import staged
-from flawsmith.data.writing import Spec
+from flawsmith.data.writing import Spec, resolved
 from flawsmith.errors import InputError, printable
 from flawsmith.sample import Sample
 
@@ -54,7 +54,7 @@ def source_name(record: Record, root: Path) -> str:
 
 def open_source(src: Path, out: Path, options: ReadOptions) -> DataSet:
     """Read the folder of a job; raises InputError when ``out`` would lie inside of it."""
-    if out.resolve().is_relative_to(src.resolve()):
+    if resolved(out).is_relative_to(resolved(src)):
         raise InputError(
             "the output would lie inside of the source folder",
             where=out,
@@ -134,7 +134,8 @@ def check(src: Path, options: ReadOptions | None = None, *, workers: int = 1) ->
     row) is passed over by them. Raises InputError only when the folder as a whole cannot be read.
     """
     options = replace(options or ReadOptions(), on_error="skip")
-    return scan(read_dataset(src, options), workers=workers, on_error="skip").dataset
+    dataset = read_dataset(src, options)
+    return scan(dataset, workers=workers, on_error="skip", may_be_empty=True).dataset
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,6 @@ def _pair(images: list[Path]) -> dict[Path, Path | None]:
         for ending in MASK_ENDINGS:
             partner = by_name.get((folder, stem + ending))
             if partner:
-                masks.update({p: partner[0] for p in files})
+                masks.update(dict.fromkeys(files, partner[0]))
     taken = set(masks.values())
     return {path: masks.get(path) for path in images if path not in taken}

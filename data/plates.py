@@ -42,12 +42,12 @@ class Finder(NamedTuple):
     clear_step: float = 0.55  # of the strongest step across a piece of a side
     pieces: int = 10  # of a side, averaged along it so that grain drops out and the side stays
     band: float = 0.1  # plate widths, the band inside and outside that contrast is taken from
-    contrast: float = 5.0  # grey levels between inside and outside, in any channel
-    contrast_share: float = 0.5  # of all sides must reach that contrast
-    side_share: float = 0.1  # of each side
+    contrast: float = 8.0  # grey levels between inside and outside, in any channel
+    contrast_share: float = 0.6  # of all sides must reach that contrast
+    side_share: float = 0.3  # of each side
     samples: int = 80  # places along each side
     aspect_slack: float = 0.04  # the measured plate's height over five widths, at most this off
-    shape_slack: float = 0.03  # by how much opposite sides may differ
+    shape_slack: float = 0.05  # by how much opposite sides may differ
     border: float = 0.1  # plate widths of bench that must show all around, to tell it from plate
 
 

@@ -1,9 +1,9 @@
 """Run-length masks: Severstal's rows in numpy, COCO's two forms on pycocotools' C code.
 
 A Severstal row is ``start length start length ...``: pixels numbered from 1 down the columns, so
-pixel ``(y, x)`` of an image of height H is ``x * H + y + 1``. COCO's uncompressed RLE is the list of
-run lengths in the same order, beginning with the background: the two differ only by a cumulative
-sum. pycocotools serves as the tests' oracle for the rows: used for them, it took four times as long.
+pixel ``(y, x)`` of an image of height H is ``x * H + y + 1``. COCO's uncompressed RLE is the list
+of run lengths in the same order, beginning with the background: the two differ only by a
+cumulative sum. pycocotools is the tests' oracle for the rows; used for them it took far longer.
 """
 
 import warnings

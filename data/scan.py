@@ -14,7 +14,7 @@ from flawsmith.data.parallel import ordered_map
 from flawsmith.data.reading import OnError
 from flawsmith.errors import InputError, printable
 from flawsmith.progress import track
-from flawsmith.sample import Image, Label, Masks
+from flawsmith.sample import Image, Label, Masks, pixel_counts
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class _Look:
             where = error.where or self.records[index].id
             return Skipped(printable(where), printable(error.what), error.mend, bad=True)
         height, width = sample.image.shape[:2]
+        pixels = pixel_counts(sample.masks)
         return Facts(
             id=sample.id,
             label=sample.label,
@@ -98,17 +99,20 @@ class _Look:
             width=width,
             height=height,
             channels=1 if sample.image.ndim == 2 else 3,
-            pixels=tuple(int(plane.sum()) for plane in sample.masks),
+            pixels=pixels,
             components=components(sample.masks),
-            overlap=bool((sample.masks.sum(axis=0) > 1).any()),
+            overlap=int(np.count_nonzero(sample.union)) < sum(pixels),
             digest=pixel_digest(sample.image),
         )
 
 
-def scan(dataset: DataSet, *, workers: int = 1, on_error: OnError = "stop") -> Scan:
+def scan(
+    dataset: DataSet, *, workers: int = 1, on_error: OnError = "stop", may_be_empty: bool = False
+) -> Scan:
     """Decode every sample once; exact copies of an image are put into one group.
 
-    A bad sample raises InputError (``stop``, the first in order) or joins ``skipped``.
+    A bad sample raises InputError (``stop``, the first in order) or joins ``skipped``; that no good
+    one is left raises it too, unless ``may_be_empty``.
     """
     look = _Look(dataset.records, len(dataset.classes))
     results = ordered_map(look, range(len(dataset)), workers, chunk=16)
@@ -124,6 +128,9 @@ def scan(dataset: DataSet, *, workers: int = 1, on_error: OnError = "stop") -> S
         else:
             where = result.where.removeprefix(f"{dataset.root}/")
             skipped.append(replace(result, where=where))
+    if not kept and not may_be_empty:
+        found = f"such as {skipped[0]}" if skipped else "it is empty"
+        raise InputError(f"no sample can be used: {found}", where=dataset.root)
     readable = replace(dataset.select(kept), skipped=dataset.skipped + tuple(skipped))
     return _name_empty(_join_copies(Scan(readable, tuple(facts))))
 

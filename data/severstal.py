@@ -13,7 +13,7 @@ import numpy as np
 from flawsmith.data.dataset import DataSet, NoMask, Record
 from flawsmith.data.images import IMAGE_SUFFIXES
 from flawsmith.data.reading import Reading, own_file, unique_ids
-from flawsmith.data.rle import decode_severstal, encode_severstal
+from flawsmith.data.rle import Mask, decode_severstal, encode_severstal
 from flawsmith.data.tables import read_csv
 from flawsmith.data.writing import Lines, Spec, write_lines, write_picture
 from flawsmith.errors import InputError
@@ -36,11 +36,15 @@ class RleRows:
     def read(self, shape: tuple[int, int, int]) -> Masks:
         masks = np.zeros(shape, bool)
         for plane, text, line in self.rows:
-            try:
-                masks[plane] = decode_severstal(text, *shape[1:])
-            except InputError as error:
-                raise InputError(error.what, where=f"{self.table}:{line}") from error
+            masks[plane] = _decode(text, shape[1:], f"{self.table}:{line}")
         return masks
+
+
+def _decode(text: str, shape: tuple[int, int], where: str) -> Mask:
+    try:
+        return decode_severstal(text, *shape)
+    except InputError as error:
+        raise InputError(error.what, where=where) from error
 
 
 def detect(root: Path) -> str | None:
@@ -107,7 +111,8 @@ def _rows(reading: Reading, table: Path, classes: tuple[str, ...]) -> tuple[Rows
             rows[name].append((plane, text, line))
         except InputError as error:
             reading.refuse(error)
-            broken.add(name)
+            # The row may mean the image whose name it gives with a wrong folder.
+            broken |= {name, name.replace("\\", "/").rpartition("/")[2]}
     return rows, broken
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from flawsmith.data.tables import read_json
-from flawsmith.data.writing import make_folder, write_file
+from flawsmith.data.writing import make_folder, resolved, write_file
 from flawsmith.errors import InputError, OutputError
 from flawsmith.progress import say
 
@@ -46,7 +46,7 @@ def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterat
     Raises InputError when ``out`` holds something else (unless ``overwrite``, which replaces a
     folder that flawsmith made) or when another process is at work on it.
     """
-    out = out.resolve()  # "." and "x/.." have no name to add ".partial" to
+    out = resolved(out)  # "." and "x/.." have no name to add ".partial" to
     partial = out.with_name(out.name + ".partial")
     if _is_done(out, job, overwrite):
         # What a kill just after the renaming leaves.

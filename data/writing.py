@@ -82,3 +82,11 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be made: {error.strerror or error}") from error
+
+
+def resolved(path: Path) -> Path:
+    """Return the absolute path without links; raises OutputError for a link to itself."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"{path}: cannot be used: {error}") from error

@@ -1,10 +1,12 @@
 """Helpers of the tests of the formats: what the writing engine does, and samples to write."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from flawsmith.data.dataset import DataSet
@@ -13,6 +15,15 @@ from flawsmith.data.images import write_png
 from flawsmith.data.manifest import write_manifest
 from flawsmith.data.writing import Spec, Writer
 from flawsmith.sample import Label, Masks, Sample
+
+# ``FLAWSMITH_FUZZ=3000`` runs that many new examples of each test of any input.
+FUZZ = settings(
+    max_examples=int(os.environ.get("FLAWSMITH_FUZZ", "60")),
+    deadline=None,
+    derandomize="FLAWSMITH_FUZZ" not in os.environ,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def write_set(root: Path, writer: Writer, samples: Iterable[Sample], spec: Spec) -> list[str]:

