@@ -1,5 +1,7 @@
 """A clean image while defects are painted into it: what is taken, what was changed, where from."""
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,10 @@ from flawsmith.data.visibility import is_visible
 from flawsmith.sample import Image, Masks, Sample
 
 View = tuple[slice, slice]
+# What the provenance keeps of one painted defect: its class, and where its look and mask are from.
+Defect = dict[str, str]
+# How often a defect is redrawn when it does not fit or cannot be seen.
+ATTEMPTS = 25
 
 
 def pick_background(
@@ -70,3 +76,27 @@ class Canvas:
         }
         group = self.background.group
         return Sample(sample_id, self.image, self.masks, "defective", group, provenance)
+
+
+def fill(
+    generator: np.random.Generator,
+    planes: tuple[int, ...],
+    settings: AugmentSettings,
+    add: Callable[[int], Defect | str],
+) -> tuple[list[Defect], Counter[str]]:
+    """Add as many defects as an image is to have; return them, and what was drawn again and why.
+
+    add: tries one defect of a class, and returns it, or what hindered it.
+    """
+    defects: list[Defect] = []
+    redrawn: Counter[str] = Counter()
+    for _ in range(int(generator.integers(*settings.per_image, endpoint=True))):
+        # The class is drawn once: redrawing it would favour those that fit easily.
+        plane = planes[generator.integers(len(planes))]
+        for _ in range(ATTEMPTS):
+            result = add(plane)
+            if not isinstance(result, str):
+                defects.append(result)
+                break
+            redrawn[result] += 1
+    return defects, redrawn

@@ -1,14 +1,13 @@
 """Copy-paste: a real defect, cut by its mask, joined into a clean image. The baseline to beat."""
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from flawsmith.augment.bank import Bank, Cutout, cut_out, draw_entry, make_bank, margin_for, vary
 from flawsmith.augment.blend import feather, hole_of, match_tone, poisson
-from flawsmith.augment.canvas import Canvas, View, pick_background
+from flawsmith.augment.canvas import Canvas, Defect, View, fill, pick_background
 from flawsmith.augment.region import Region, Wish, places
 from flawsmith.augment.reshape import as_channels, reshape
 from flawsmith.augment.settings import AugmentSettings
@@ -21,8 +20,6 @@ from flawsmith.errors import InputError
 from flawsmith.sample import Image, Masks, Sample
 from flawsmith.seeding import rng
 
-# How often a defect is redrawn when it does not fit or cannot be seen.
-ATTEMPTS = 25
 # Places tried for a defect; the one whose surface differs least from the donor's is taken.
 CHOICES = 6
 
@@ -56,29 +53,16 @@ class Paste:
         generator = rng(self.settings.seed, "paste", index)
         background = pick_background(generator, self.samples, self.backgrounds)
         canvas = Canvas(background, len(self.samples.dataset.classes), Region(self.settings.roi))
-        donors: list[dict[str, Any]] = []
-        redrawn: Counter[str] = Counter()
-        for _ in range(int(generator.integers(*self.settings.per_image, endpoint=True))):
-            # The class is drawn once: redrawing it would favour those that fit easily.
-            plane = self.planes[generator.integers(len(self.planes))]
-            for _ in range(ATTEMPTS):
-                fault = self._add(generator, canvas, plane, donors)
-                if fault is None:
-                    break
-                redrawn[fault] += 1
-        if not donors:
+        defects, redrawn = fill(
+            generator, self.planes, self.settings, partial(self._add, generator, canvas)
+        )
+        if not defects:
             return Refused(redrawn.most_common(1)[0][0])
-        meta = {"blend": self.settings.blend, "defects": donors, "redrawn": dict(redrawn)}
+        meta = {"blend": self.settings.blend, "defects": defects, "redrawn": dict(redrawn)}
         return canvas.finish(f"paste_{index:06d}", "paste", self.settings, meta)
 
-    def _add(
-        self,
-        generator: np.random.Generator,
-        canvas: Canvas,
-        plane: int,
-        donors: list[dict[str, Any]],
-    ) -> str | None:
-        """Try one defect; return what hindered it, or None when it is in the canvas."""
+    def _add(self, generator: np.random.Generator, canvas: Canvas, plane: int) -> Defect | str:
+        """Try one defect; return where it is from, or what hindered it."""
         entry = draw_entry(generator, self.bank, plane)
         whole = cut_out(self.samples, entry, margin_for(self.settings))
         cutout = vary(generator, whole, self.settings)
@@ -97,8 +81,7 @@ class Paste:
             return "change not visible"
         donor = self.samples.dataset.ids[entry.sample]
         name = self.samples.dataset.classes[plane]
-        donors.append({"class": name, "donor": donor, "mask": origin})
-        return None
+        return {"class": name, "donor": donor, "mask": origin}
 
     def _shaped(
         self, generator: np.random.Generator, cutout: Cutout, plane: int, canvas: Canvas

@@ -4,13 +4,13 @@ The idea is DRAEM's (arXiv 2108.07610), with the check that it lacks: a change t
 against the surface gets no label.
 """
 
-from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from flawsmith.augment.blend import feather, hole_of
-from flawsmith.augment.canvas import Canvas, pick_background
+from flawsmith.augment.canvas import Canvas, Defect, fill, pick_background
 from flawsmith.augment.noise import perlin
 from flawsmith.augment.region import Region, places
 from flawsmith.augment.settings import AugmentSettings
@@ -22,7 +22,6 @@ from flawsmith.data.visibility import MIN_CHANGE, to_grey
 from flawsmith.sample import Image, Masks, Sample
 from flawsmith.seeding import rng
 
-ATTEMPTS = 25
 # Painted change in units of the surface's own contrast, and in grey levels at least.
 STRENGTH = (2.0, 5.0)
 MIN_STRENGTH = 4 * MIN_CHANGE
@@ -49,28 +48,15 @@ class Procedural:
         generator = rng(self.settings.seed, "procedural", index)
         background = pick_background(generator, self.samples, self.backgrounds)
         canvas = Canvas(background, len(self.shapes.classes), Region(self.settings.roi))
-        defects: list[dict[str, str]] = []
-        redrawn: Counter[str] = Counter()
-        for _ in range(int(generator.integers(*self.settings.per_image, endpoint=True))):
-            # The class is drawn once: redrawing it would favour those that fit easily.
-            plane = self.planes[generator.integers(len(self.planes))]
-            for _ in range(ATTEMPTS):
-                fault = self._add(generator, canvas, plane, defects)
-                if fault is None:
-                    break
-                redrawn[fault] += 1
+        defects, redrawn = fill(
+            generator, self.planes, self.settings, partial(self._add, generator, canvas)
+        )
         if not defects:
             return Refused(redrawn.most_common(1)[0][0])
         meta = {"defects": defects, "redrawn": dict(redrawn)}
         return canvas.finish(f"procedural_{index:06d}", "procedural", self.settings, meta)
 
-    def _add(
-        self,
-        generator: np.random.Generator,
-        canvas: Canvas,
-        plane: int,
-        defects: list[dict[str, str]],
-    ) -> str | None:
+    def _add(self, generator: np.random.Generator, canvas: Canvas, plane: int) -> Defect | str:
         height, width = canvas.taken.shape
         shape = self.shapes.draw(generator, plane, (height, width))
         wish = with_position(shape.wish, self.settings)
@@ -84,8 +70,7 @@ class Procedural:
         painted = feather(target, render(generator, target, mask), mask, self.settings.feather)
         if not canvas.paint(plane, view, painted, mask, hole_of(mask, self.settings.feather)):
             return "change not visible"
-        defects.append({"class": self.shapes.classes[plane], "mask": shape.origin})
-        return None
+        return {"class": self.shapes.classes[plane], "mask": shape.origin}
 
 
 def render(generator: np.random.Generator, target: Image, mask: Masks) -> Image:

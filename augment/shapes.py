@@ -10,7 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from flawsmith.augment.bank import Bank, cut_out, draw_entry, make_bank, margin_for, vary
+from flawsmith.augment.bank import MIN_AREA, Bank, cut_out, draw_entry, make_bank, margin_for, vary
 from flawsmith.augment.noise import perlin
 from flawsmith.augment.region import Wish
 from flawsmith.augment.settings import AugmentSettings
@@ -68,8 +68,8 @@ class BankShapes:
         whole = cut_out(self.samples, entry, margin_for(self.settings))
         cutout = vary(generator, whole, self.settings)
         origin = self.samples.dataset.ids[entry.sample]
-        # Shrinking can miss every pixel of a thin mask; then it stays as it was.
-        mask = tight(cutout.mask if cutout.mask.any() else whole.mask)
+        # Shrinking can miss nearly every pixel of a thin mask; then it stays as it was.
+        mask = tight(cutout.mask if cutout.mask.sum() >= MIN_AREA else whole.mask)
         if generator.random() < JOIN_SHARE and not cutout.touches:
             other = draw_entry(generator, self.bank, plane)
             whole = cut_out(self.samples, other, margin_for(self.settings))

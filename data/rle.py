@@ -6,9 +6,8 @@ of run lengths in the same order, beginning with the background: the two differ 
 cumulative sum. pycocotools is the tests' oracle for the rows; used for them it took far longer.
 """
 
-import warnings
-
 import re
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray

@@ -55,14 +55,7 @@ def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterat
         yield Stage(out, done=True)
         return
     make_folder(partial)
-    lock = FileLock(partial / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InputError("another process is writing it", where=out, mend="wait for it") from error
-    except OSError as error:
-        raise OutputError(f"{partial}: cannot be written: {error.strerror or error}") from error
-    try:
+    with held(partial / LOCK, "another process is writing it", out):
         # Another process may have finished between the first look and the lock.
         if _is_done(out, job, overwrite):
             shutil.rmtree(partial, ignore_errors=True)
@@ -71,6 +64,20 @@ def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterat
         _prepare(partial, job)
         yield Stage(partial, done=False)
         _publish(partial, out)
+
+
+@contextmanager
+def held(path: Path, taken: str, where: Path) -> Iterator[None]:
+    """Hold a lock file for this process; raises InputError saying ``taken`` if another has it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(taken, where=where, mend="wait for it") from error
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield
     finally:
         lock.release()
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from flawsmith import __version__
-from flawsmith.data.staging import JOB, LOCK, job_digest, staged
+from flawsmith.data.staging import JOB, LOCK, held, job_digest, staged
 from flawsmith.data.writing import make_folder, write_file
-from flawsmith.errors import InputError, OutputError
+from flawsmith.errors import InputError
 from flawsmith.progress import say
 
 MARK = "run.json"
@@ -59,19 +57,10 @@ def run_folder(out: Path, settings: str) -> Iterator[Stages]:
     """Hold a run's folder for this process; raises InputError if it is another's, or in use."""
     _check_own(out)
     make_folder(out)
-    lock = FileLock(out / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InputError("another run is at work in it", where=out, mend="wait for it") from error
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
-    try:
+    with held(out / LOCK, "another run is at work in it", out):
         # Only now: a second run must not change what the first one's folder says of it.
         write_file(out / MARK, settings)
         yield Stages(out)
-    finally:
-        lock.release()
 
 
 def _check_own(out: Path) -> None:
