@@ -10,6 +10,7 @@ import click
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import READERS, ReadOptions
 from flawsmith.data.parallel import default_workers
+from flawsmith.errors import printable
 from flawsmith.progress import say
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -109,7 +110,9 @@ def show_reading(dataset: DataSet) -> None:
 def emit(result: dict[str, Any], as_json: bool, lines: Iterable[str]) -> None:
     """Print the result: JSON on standard output, or the lines for a person."""
     if as_json:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        # A path may hold bytes that are no UTF-8; escaped, they stay valid JSON.
+        text = json.dumps(result, indent=2, ensure_ascii=False)
+        click.echo(text.encode("utf-8", "backslashreplace").decode())
     else:
         for line in lines:
-            click.echo(line)
+            click.echo(printable(line))

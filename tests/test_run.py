@@ -6,36 +6,30 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
-from filelock import FileLock
 
 from flawsmith.cli import cli
 from flawsmith.data.build import JOURNAL
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.images import write_png
-from flawsmith.errors import InputError
 from tests.augment_helpers import part, surface, write_scan
 from tests.killing import name_of, run_until
+from tests.run_helpers import (
+    FLAGS,
+    STAGES,
+    assert_sound,
+    check_sets,
+    kept,
+    make_source,
+    result_of,
+    run,
+)
 from tests.trees import tree_hash
 
 # pycocotools' compiled module does not know NumPy 2's copy keyword yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-STAGES = ("read", "split", "candidates-classical", "candidates-paste", "certificate", "dataset")
-FLAGS = ("--count", 8, "--seed", 4)
-
-
-def make_source(root):
-    """Write 9 clean and 10 defective parts; two photos of a part share its group."""
-    samples = [part(f"clean-{i}", image=surface(i)) for i in range(9)]
-    for i in range(5):
-        pit, streak = (0, (12 + i, 9, 19 + i, 15)), (1, (30, 30 + i, 46, 33 + i))
-        samples.append(part(f"pit-{i}", [pit], image=surface(20 + i)))
-        samples.append(part(f"streak-{i}", [streak], image=surface(30 + i)))
-    for number, sample in enumerate(samples):
-        object.__setattr__(sample, "group", f"part-{number // 2}")
-    return write_scan(root, samples).dataset.root
 
 
 @pytest.fixture(scope="module")
@@ -49,61 +43,6 @@ def whole(source):
     out = source.parent / "whole"
     result_of(source, out, *FLAGS)
     return out
-
-
-def run(*words, workers=1):
-    return CliRunner().invoke(cli, ["run", *map(str, words), "--workers", str(workers)])
-
-
-def result_of(*words, workers=1):
-    done = run(*words, "--json", workers=workers)
-    assert done.exception is None, (done.exception, done.stderr)
-    return json.loads(done.stdout)
-
-
-def refusal_of(*words):
-    done = run(*words)
-    assert isinstance(done.exception, InputError), (done.exception, done.output)
-    assert "\n" not in str(done.exception)
-    return str(done.exception)
-
-
-def kept(*words):
-    """Run again; return the stages that were kept."""
-    done = run(*words)
-    assert done.exception is None, done.exception
-    lines = done.stderr.splitlines()
-    return [name for name in STAGES if f"{name}: kept from the last run" in lines]
-
-
-def check_sets(dataset, names=("train", "test", "synthetic")):
-    for name in names:
-        done = CliRunner().invoke(cli, ["data", "check", str(dataset / name), "--workers", "1"])
-        assert done.exit_code == 0, done.output
-    return {name: read_dataset(dataset / name) for name in names}
-
-
-def used_by(sample):
-    """Return the ids of the real samples that a candidate was made from."""
-    meta = sample.meta
-    donors = {defect.get("donor") for defect in meta.get("defects", ())}
-    return (donors | {meta.get("background"), meta.get("source")}) - {None}
-
-
-def assert_sound(dataset):
-    sets = check_sets(dataset)
-    train, test = set(sets["train"].ids), set(sets["test"].ids)
-    assert train
-    assert test
-    assert not train & test
-    assert not set(sets["train"].groups) & set(sets["test"].groups)
-    assert set(sets["synthetic"].groups) <= set(sets["train"].groups)
-    for sample in sets["synthetic"]:
-        assert used_by(sample)
-        assert used_by(sample) <= train
-        assert sample.meta["decision"] == "accepted"
-    assert len({found.classes for found in sets.values()}) == 1
-    return sets
 
 
 def test_a_run_leaves_sound_data_sets_and_a_report(source, whole):
@@ -228,74 +167,13 @@ def test_without_clean_images_paste_is_left_out(tmp_path):
     assert_sound(tmp_path / "out" / "dataset")
 
 
-def test_nothing_to_make_candidates_from(tmp_path):
-    root = tmp_path / "images"
-    (root / "images").mkdir(parents=True)
-    for index in range(6):
-        write_png(root / "images" / f"{index}.png", surface(index))
-    told = refusal_of(root, tmp_path / "out")
-    assert "nothing to make candidates from: classical left out" in told
-    assert "--assume-good" in told
-    result_of(root, tmp_path / "out", "--assume-good", "--count", 3)
-    one_group = ("--assume-good", "--group-regex", "images", "--count", 3)
-    assert "too few groups to set a test part aside" in refusal_of(root, tmp_path / "b", *one_group)
-
-
-def test_two_runs_into_one_folder(source, whole):
-    before = tree_hash(whole)
-    with FileLock(whole / ".lock"):
-        command = [sys.executable, "-m", "flawsmith", "run", source, whole, "--count", "3"]
-        done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    wanted = f"flawsmith: {whole}: another run is at work in it (mend: wait for it)"
-    assert done.stderr.splitlines() == [wanted]
-    assert tree_hash(whole) == before  # run.json too is the first one's
-
-
-def test_places_that_are_refused(source, tmp_path):
-    before = tree_hash(source)
-    for flags in ((), ("--dry-run",)):
-        assert "inside of the source folder" in refusal_of(source, source / "out", *flags)
-    assert tree_hash(source) == before
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").write_text("dear")
-    assert "holds no run of flawsmith" in refusal_of(source, tmp_path / "mine")
-    assert "it holds a data set, not a run" in refusal_of(source, data_set(source, tmp_path))
-    assert "no such folder" in refusal_of(tmp_path / "none", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def data_set(source, folder):
-    words = ["data", "convert", source, folder / "converted", "--to", "folder", "--workers", 1]
-    assert CliRunner().invoke(cli, list(map(str, words))).exception is None
-    return folder / "converted"
-
-
-def test_dry_run_writes_nothing(source, tmp_path):
-    plan = result_of(source, tmp_path / "out", "--count", 7, "--dry-run")
-    assert plan["settings"]["count"] == 7
-    assert (plan["format"], plan["images"], plan["classes"]) == ("folder", 19, ["pit", "streak"])
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("cuont: 3", "no such setting: cuont (mend: one of seed, count"),
-        ("seed: -1", "seed: input should be greater than or equal to 0, found '-1'"),
-        ("methods: [glue]", "methods.0: input should be 'classical', 'paste' or 'procedural'"),
-        ("paste: {blend: glue}", "settings of paste: blend: input should be 'feather'"),
-        ("paste: {glue: 1}", "settings of paste: no such setting: glue"),
-        ("paste: {method: classical}", "settings of paste: its method is settled by its name"),
-        ("to: zip", "the format 'zip' cannot be written"),
-    ],
-)
-def test_a_wrong_setting_is_one_line(source, tmp_path, text, message):
-    config = tmp_path / "run.yaml"
-    config.write_text(text + "\n")
-    for flags in ((), ("--dry-run",)):
-        assert message in refusal_of(source, tmp_path / "out", "--config", config, *flags)
-    assert not (tmp_path / "out").exists()
+@pytest.mark.parametrize("to", ["severstal", "mvtec", "coco", "yolo-seg"])
+def test_every_format(source, tmp_path, to):
+    out = tmp_path / "out"
+    result = result_of(source, out, "--count", 4, "--to", to)
+    sets = check_sets(out / "dataset")
+    assert sum(result["parts"]["synthetic"].values()) == len(sets["synthetic"]) > 0
+    assert {found.format for found in sets.values()} == {to}
 
 
 def test_methods_and_seed_from_a_file(source, tmp_path):
@@ -309,10 +187,13 @@ def test_methods_and_seed_from_a_file(source, tmp_path):
     assert sets["train"].classes == ("pit", "streak", "blob", "pits", "scratch")
 
 
-@pytest.mark.parametrize("to", ["severstal", "mvtec", "coco", "yolo-seg"])
-def test_every_format(source, tmp_path, to):
-    out = tmp_path / "out"
-    result = result_of(source, out, "--count", 4, "--to", to)
-    sets = check_sets(out / "dataset")
-    assert sum(result["parts"]["synthetic"].values()) == len(sets["synthetic"]) > 0
-    assert {found.format for found in sets.values()} == {to}
+def test_a_region_redrawn_under_its_name_repeats_the_candidates(source, tmp_path):
+    config, roi = tmp_path / "run.yaml", tmp_path / "roi.png"
+    config.write_text(f"methods: [paste]\ncount: 4\npaste: {{roi: {json.dumps(str(roi))}}}\n")
+    words = (source, tmp_path / "out", "--config", config)
+    write_png(roi, np.full((48, 64), 255, np.uint8))
+    assert kept(*words) == []
+    write_png(roi, np.tri(48, 64, dtype=np.uint8))
+    assert kept(*words) == ["read", "split"]
+    for sample in read_dataset(tmp_path / "out" / "dataset" / "synthetic"):
+        assert not (sample.union & (np.tri(48, 64) == 0)).any()

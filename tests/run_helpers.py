@@ -1,0 +1,80 @@
+"""Sources for ``flawsmith run``, ways to call it, and what must hold of what it leaves."""
+
+import json
+
+from click.testing import CliRunner
+
+from flawsmith.cli import cli
+from flawsmith.data.formats import read_dataset
+from flawsmith.errors import InputError
+from tests.augment_helpers import part, surface, write_scan
+
+STAGES = ("read", "split", "candidates-classical", "candidates-paste", "certificate", "dataset")
+FLAGS = ("--count", 8, "--seed", 4)
+
+
+def make_source(root):
+    """Write 9 clean and 10 defective parts; two photos of a part share its group."""
+    samples = [part(f"clean-{i}", image=surface(i)) for i in range(9)]
+    for i in range(5):
+        pit, streak = (0, (12 + i, 9, 19 + i, 15)), (1, (30, 30 + i, 46, 33 + i))
+        samples.append(part(f"pit-{i}", [pit], image=surface(20 + i)))
+        samples.append(part(f"streak-{i}", [streak], image=surface(30 + i)))
+    for number, sample in enumerate(samples):
+        object.__setattr__(sample, "group", f"part-{number // 2}")
+    return write_scan(root, samples).dataset.root
+
+
+def run(*words, workers=1):
+    return CliRunner().invoke(cli, ["run", *map(str, words), "--workers", str(workers)])
+
+
+def result_of(*words, workers=1):
+    done = run(*words, "--json", workers=workers)
+    assert done.exception is None, (done.exception, done.stderr)
+    return json.loads(done.stdout)
+
+
+def refusal_of(*words):
+    done = run(*words)
+    assert isinstance(done.exception, InputError), (done.exception, done.output)
+    assert "\n" not in str(done.exception)
+    return str(done.exception)
+
+
+def kept(*words):
+    """Run again; return the stages that were kept."""
+    done = run(*words)
+    assert done.exception is None, done.exception
+    lines = done.stderr.splitlines()
+    return [name for name in STAGES if f"{name}: kept from the last run" in lines]
+
+
+def check_sets(dataset, names=("train", "test", "synthetic")):
+    for name in names:
+        done = CliRunner().invoke(cli, ["data", "check", str(dataset / name), "--workers", "1"])
+        assert done.exit_code == 0, done.output
+    return {name: read_dataset(dataset / name) for name in names}
+
+
+def used_by(sample):
+    """Return the ids of the real samples that a candidate was made from."""
+    meta = sample.meta
+    donors = {defect.get("donor") for defect in meta.get("defects", ())}
+    return (donors | {meta.get("background"), meta.get("source")}) - {None}
+
+
+def assert_sound(dataset):
+    sets = check_sets(dataset)
+    train, test = set(sets["train"].ids), set(sets["test"].ids)
+    assert train
+    assert test
+    assert not train & test
+    assert not set(sets["train"].groups) & set(sets["test"].groups)
+    assert set(sets["synthetic"].groups) <= set(sets["train"].groups)
+    for sample in sets["synthetic"]:
+        assert used_by(sample)
+        assert used_by(sample) <= train
+        assert sample.meta["decision"] == "accepted"
+    assert len({found.classes for found in sets.values()}) == 1
+    return sets
