@@ -45,7 +45,7 @@ def to_grey(image: Image) -> Image:
 
 
 def distance_outside(mask: Masks) -> NDArray[np.float32]:
-    """Return the Euclidean distance of each pixel to the mask, 0 inside; infinite if it is empty."""
+    """Return each pixel's Euclidean distance to the mask, 0 inside; infinite if it is empty."""
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
     outside = (~mask).view(np.uint8)
