@@ -33,6 +33,7 @@ types: $(VENV)/ready .typing/flawsmith
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/rle.py
 	$(BIN)/python benchmarks/augment.py
+	$(BIN)/python benchmarks/augment.py --memory
 
 # The lock holds for Python 3.11; other versions resolve from the ranges in pyproject.toml.
 $(VENV)/ready: requirements.lock pyproject.toml
