@@ -11,7 +11,7 @@ from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.folder import index_picture
 from flawsmith.data.scan import Scan
-from flawsmith.sample import Image, Masks, Sample, pixel_counts
+from flawsmith.sample import Image, Label, Masks, Sample, pixel_counts
 from flawsmith.seeding import rng
 
 ATTEMPTS = 8
@@ -33,14 +33,7 @@ class Classical:
     @staticmethod
     def of(scan: Scan, settings: AugmentSettings, flips: Flips) -> "Classical":
         """Prepare the recipe: ``flips`` allows (left-right, top-bottom)."""
-        labels = {"defective": ["defective"], "good": ["good"], "all": ["defective", "good"]}
-        chosen = [i for label in labels[settings.sources] for i in scan.where(label)]  # type: ignore[arg-type]
-        if settings.classes is not None:
-            wanted = {scan.dataset.classes.index(name) for name in settings.classes}
-            facts = scan.facts
-            chosen = [
-                i for i in chosen if wanted & set(facts[i].planes) or facts[i].label == "good"
-            ]
+        chosen = sources_of(scan, settings)
         order = rng(settings.seed, "classical order").permutation(sorted(chosen))
         return Classical(SampleCache(scan.dataset), tuple(order.tolist()), flips, settings)
 
@@ -88,6 +81,19 @@ class Classical:
                 policies.thesis_policy(*key) if key else policies.safe_policy(self.flips)
             )
         return self._policies[key]
+
+
+def sources_of(scan: Scan, settings: AugmentSettings) -> list[int]:
+    """Return the samples to transform: by label, and the defective ones by class."""
+    labels: tuple[Label, ...] = ("defective", "good")
+    if settings.sources != "all":
+        labels = (settings.sources,)
+    chosen = [i for label in labels for i in scan.where(label)]
+    if settings.classes is None:
+        return chosen
+    names, facts = scan.dataset.classes, scan.facts
+    wanted = {names.index(name) for name in settings.classes if name in names}
+    return [i for i in chosen if facts[i].label == "good" or wanted & set(facts[i].planes)]
 
 
 def seed_transforms(policy: Any, generator: np.random.Generator) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flawsmith.augment.bank import MIN_AREA, make_bank
+from flawsmith.augment.classical import Classical, sources_of
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.augment.shapes import FolderShapes
 from flawsmith.augment.symmetry import allowed_flips, thumbnails
@@ -16,6 +17,7 @@ from flawsmith.data.staging import staged
 from flawsmith.data.writing import Spec
 from flawsmith.errors import InputError
 from flawsmith.progress import say
+from flawsmith.settings import load_settings
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,16 @@ class Candidates:
 
 def missing_for(method: Method, found: Scan, settings: AugmentSettings | None = None) -> str | None:
     """Return why a method cannot work on this data, or None."""
-    clean, defective = found.where("good"), found.where("defective")
+    settings = settings or load_settings(AugmentSettings, None, {"method": method})
     if method == "classical":
-        label = settings.sources if settings else "defective"
-        have = {"defective": defective, "good": clean, "all": clean + defective}[label]
-        return None if have else f"no {'usable' if label == 'all' else label} image"
-    if not clean:
+        if sources_of(found, settings):
+            return None
+        kind = "usable" if settings.sources == "all" else settings.sources
+        of = f" of the class {', '.join(settings.classes)}" if settings.classes else ""
+        return f"no {kind} image{of}"
+    if not found.where("good"):
         return "no clean image to put defects into"
-    from_bank = method == "paste" or (settings is not None and settings.mask_source == "bank")
+    from_bank = method == "paste" or settings.mask_source == "bank"
     if from_bank and not make_bank(found, tuple(range(len(found.dataset.classes)))):
         return f"no image with a defect and its mask (of {MIN_AREA} pixels at least)"
     return None
@@ -60,6 +64,7 @@ def files_of(settings: AugmentSettings) -> dict[str, str]:
 
 def prepare(found: Scan, settings: AugmentSettings) -> Candidates:
     """Return the method's recipe for this data; raises InputError when it cannot work on it."""
+    _check_classes(found, settings)
     reason = missing_for(settings.method, found, settings)
     if reason:
         raise InputError(
@@ -80,14 +85,18 @@ def prepare(found: Scan, settings: AugmentSettings) -> Candidates:
     return _classical(found, settings)
 
 
-def _classical(found: Scan, settings: AugmentSettings) -> Candidates:
-    from flawsmith.augment.classical import Classical
-
+def _check_classes(found: Scan, settings: AugmentSettings) -> None:
+    """Raise InputError for a class that the data does not have (drawn masks have their own)."""
     unknown = set(settings.classes or ()) - set(found.dataset.classes)
-    if unknown:
+    if unknown and settings.method != "procedural":
         raise InputError(
-            f"no class {', '.join(sorted(unknown))}", mend=f"one of {found.dataset.classes}"
+            f"no class {', '.join(sorted(unknown))}",
+            where=found.dataset.root,
+            mend=f"one of {', '.join(found.dataset.classes) or '(none)'}",
         )
+
+
+def _classical(found: Scan, settings: AugmentSettings) -> Candidates:
     flips = _flips(found, settings)
     notices: tuple[str, ...] = ()
     if settings.flips == "auto" and settings.preset == "safe" and not all(flips):

@@ -1,15 +1,24 @@
 """Copy-paste: a real defect, cut by its mask, joined into a clean image. The baseline to beat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from flawsmith.augment.bank import Bank, Cutout, cut_out, draw_entry, make_bank, margin_for, vary
+from flawsmith.augment.bank import (
+    MIN_AREA,
+    Bank,
+    Cutout,
+    cut_out,
+    draw_entry,
+    make_bank,
+    margin_for,
+    vary,
+)
 from flawsmith.augment.blend import feather, hole_of, match_tone, poisson
 from flawsmith.augment.canvas import Canvas, Defect, View, fill, pick_background
 from flawsmith.augment.region import Region, Wish, places
-from flawsmith.augment.reshape import as_channels, reshape
+from flawsmith.augment.reshape import as_channels, fits, reshape
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, with_position
 from flawsmith.data.build import Refused
@@ -66,8 +75,13 @@ class Paste:
         entry = draw_entry(generator, self.bank, plane)
         whole = cut_out(self.samples, entry, margin_for(self.settings))
         cutout = vary(generator, whole, self.settings)
-        cutout, origin = self._shaped(generator, cutout, plane, canvas)
-        if cutout.mask.sum() < 4:
+        if not cutout.mask.any():
+            return "nothing left of the mask"
+        shaped = self._shaped(generator, cutout, plane, canvas)
+        if shaped is None:
+            return "no defect of about the mask's shape"
+        cutout, origin = shaped
+        if cutout.mask.sum() < MIN_AREA:
             return "nothing left of the mask"
         rows, columns = window(cutout.mask, 0)
         mask = cutout.mask[rows, columns]
@@ -85,8 +99,8 @@ class Paste:
 
     def _shaped(
         self, generator: np.random.Generator, cutout: Cutout, plane: int, canvas: Canvas
-    ) -> tuple[Cutout, str]:
-        """Return the cutout under the mask wanted: its own, or one of another source."""
+    ) -> tuple[Cutout, str] | None:
+        """Return the cutout under the mask wanted: its own, or one of another source that fits."""
         if self.settings.mask_source == "bank":
             return cutout, "bank"
         name = self.samples.dataset.classes[plane]
@@ -95,7 +109,11 @@ class Paste:
         kinds = self.shapes.classes
         kind = kinds.index(name) if name in kinds else int(generator.integers(len(kinds)))
         shape = self.shapes.draw(generator, kind, (frame[0], frame[1]))
-        return reshape(cutout, shape.mask, margin_for(self.settings)), shape.origin
+        if not fits(cutout, shape.mask):
+            return None
+        reshaped = reshape(cutout, shape.mask, margin_for(self.settings))
+        centre = shape.wish.centre or cutout.centre
+        return replace(reshaped, touches=shape.wish.touches, centre=centre), shape.origin
 
     def _join(self, canvas: Canvas, fitted: "Fitted", plane: int) -> bool:
         """Blend the fitted patch into the canvas; False if nothing could be seen of it."""

@@ -5,10 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from flawsmith.data.formats import read_dataset
+from flawsmith.data.formats import READERS, read_dataset
 from flawsmith.data.images import write_png
 from flawsmith.data.manifest import class_colours
 from flawsmith.data.thumbnails import WIDE, Colour, outline_thickness, outlined, thumbnail
+from flawsmith.data.writing import make_folder
+from flawsmith.errors import InputError
 from flawsmith.sample import Image, Sample
 
 # Width and height of one picture in pixels, by layout: pairs side by side, or one above the other.
@@ -18,6 +20,15 @@ COLUMNS = 3
 MOST = 18
 GAP = 4
 PAPER = 245
+
+
+def check_preview(picture: Path, to: str) -> None:
+    """Raise before a long job what would make its preview fail."""
+    if picture.suffix.lower() != ".png":
+        raise InputError("a preview is a PNG", where=picture, mend="give a name that ends in .png")
+    if to not in READERS:
+        raise InputError(f"no preview of {to}, which is not read again", mend="leave out --preview")
+    make_folder(picture.parent)
 
 
 def write_preview(dataset: Path, picture: Path) -> None:
@@ -34,7 +45,6 @@ def write_preview(dataset: Path, picture: Path) -> None:
     while len(pairs) % COLUMNS:
         pairs.append(np.full_like(pairs[0], PAPER))
     rows = [np.concatenate(pairs[i : i + COLUMNS], 1) for i in range(0, len(pairs), COLUMNS)]
-    picture.parent.mkdir(parents=True, exist_ok=True)
     write_png(picture, np.concatenate(rows))
 
 

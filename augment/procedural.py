@@ -18,13 +18,13 @@ from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, w
 from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
-from flawsmith.data.visibility import MIN_CHANGE, to_grey
+from flawsmith.data.visibility import MIN_GAIN, to_grey
 from flawsmith.sample import Image, Masks, Sample
 from flawsmith.seeding import rng
 
 # Painted change in units of the surface's own contrast, and in grey levels at least.
 STRENGTH = (2.0, 5.0)
-MIN_STRENGTH = 4 * MIN_CHANGE
+MIN_STRENGTH = 6 * MIN_GAIN
 
 
 @dataclass(frozen=True)

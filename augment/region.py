@@ -1,6 +1,7 @@
 """Where a defect may lie: a region of interest, and a place within it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -66,7 +67,7 @@ class Region:
         """Return (H, W) bool; raises InputError when the user's picture has another size."""
         if self.roi is None:
             return foreground(image)
-        allowed = read_index(self.roi) > 0
+        allowed = _allowed(self.roi, self.roi.stat().st_mtime_ns if self.roi.is_file() else 0)
         if allowed.shape != image.shape[:2]:
             raise InputError(
                 f"the region of interest is {allowed.shape[1]}x{allowed.shape[0]}, "
@@ -85,6 +86,12 @@ class Wish:
 
     touches: frozenset[str] = frozenset()
     centre: tuple[float, float] | None = None
+
+
+@lru_cache(maxsize=1)
+def _allowed(roi: Path, modified: int) -> Masks:
+    """Decode the picture once a process, and again if it is redrawn under its name."""
+    return read_index(roi) > 0
 
 
 TRIES = 12

@@ -9,6 +9,16 @@ from flawsmith.augment.bank import Cutout
 from flawsmith.data.visibility import distance_outside, window
 from flawsmith.sample import Image, Masks
 
+# A defect stretched further than this in either direction turns into smears and blocks.
+MOST_STRETCH = 4.0
+
+
+def fits(cutout: Cutout, mask: Masks) -> bool:
+    """Tell whether the defect is enough of the size and shape of a tight (h, w) mask."""
+    own = cutout.mask[window(cutout.mask, 0)].shape
+    factors = [new / old for new, old in zip(mask.shape, own, strict=True)]
+    return all(1 / MOST_STRETCH <= factor <= MOST_STRETCH for factor in factors)
+
 
 def reshape(cutout: Cutout, mask: Masks, margin: int) -> Cutout:
     """Return the cutout stretched to a tight (h, w) mask, with ``margin`` pixels of surface around.
@@ -17,7 +27,9 @@ def reshape(cutout: Cutout, mask: Masks, margin: int) -> Cutout:
     """
     box = window(cutout.mask, 0)
     size = (mask.shape[1], mask.shape[0])
-    image = cv2.resize(cutout.image[box], size, interpolation=cv2.INTER_AREA)
+    shrinks = mask.size < cutout.mask[box].size
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    image = cv2.resize(cutout.image[box], size, interpolation=method)
     own = cv2.resize(cutout.mask[box].view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     filled = _continue(np.asarray(image, np.uint8), np.asarray(own) > 0)
     padded = np.pad(mask, margin)

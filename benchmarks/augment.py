@@ -139,7 +139,7 @@ def resident(process: psutil.Process) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--images", type=int, default=5000, help="outputs a side and round")
+    parser.add_argument("--images", type=int, default=10000, help="outputs a side and round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="measure memory instead")
     parser.add_argument("--baseline", nargs=3, metavar=("SOURCE", "OUT", "COUNT"))

@@ -8,6 +8,7 @@ import click
 from flawsmith.commands.common import (
     emit,
     json_flag,
+    listed,
     out_argument,
     overwrite_flag,
     read_flags,
@@ -47,7 +48,7 @@ def _span(text: str | None, kind: type) -> tuple[Any, ...] | None:
     type=click.Choice(["defective", "good", "all"]),
     help="classical: what is transformed.  [default: defective]",
 )
-@click.option("--classes", metavar="A,B", help="Only these classes.")
+@click.option("--classes", callback=listed(str), metavar="A,B", help="Only these classes.")
 @click.option("--per-image", metavar="1-2", help="Defects an image.  [default: 1-2]")
 @click.option(
     "--masks",
@@ -99,7 +100,6 @@ def command(
     to: str,
     jpeg: bool,
     config: Path | None,
-    classes: str | None,
     per_image: str | None,
     workers: int,
     overwrite: bool,
@@ -114,13 +114,15 @@ def command(
       flawsmith augment photos/ moved/ --method classical --preset thesis
     """
     from flawsmith.augment.job import augment
+    from flawsmith.augment.preview import check_preview, write_preview
     from flawsmith.augment.settings import AugmentSettings
     from flawsmith.settings import load_settings
 
     options = read_options(flags)
-    flags["classes"] = tuple(classes.split(",")) if classes else None
     flags["per_image"] = _span(per_image, int)
     settings = load_settings(AugmentSettings, config, flags)
+    if preview is not None:
+        check_preview(preview, to)
     built = augment(
         src,
         out,
@@ -133,8 +135,6 @@ def command(
         show=show_reading,
     )
     if preview is not None:
-        from flawsmith.augment.preview import write_preview
-
         write_preview(out, preview)
     lines = [f"{out}: {sum(built.labels.values())} of {settings.count} samples"]
     lines += [f"  {n} not made: {reason}" for reason, n in built.refused.items()]

@@ -17,6 +17,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 SHOWN = 10
 
 
+def listed(kind: type) -> Callable[..., tuple[Any, ...] | None]:
+    """Return a click callback that reads values with commas between them."""
+
+    def parse(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        try:
+            if value is None:
+                return None
+            parts = [part.strip() for part in value.split(",")]
+            if not all(parts):
+                raise ValueError
+            return tuple(map(kind, parts))
+        except ValueError as error:
+            raise click.BadParameter(
+                f"{value!r} is no list with commas between its values"
+            ) from error
+
+    return parse
+
+
 def read_flags(command: F) -> F:
     """Add the flags that say how a folder is read; ``read_options`` turns them into ReadOptions."""
     for flag in (

@@ -1,6 +1,6 @@
 """``flawsmith data split`` and ``flawsmith data plates``: one folder in, several out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ import click
 from flawsmith.commands.common import (
     emit,
     json_flag,
+    listed,
     out_argument,
     overwrite_flag,
     read_flags,
@@ -31,30 +32,18 @@ if TYPE_CHECKING:
 PRESETS = ("steel-thesis",)
 
 
-def _listed(kind: type) -> Callable[..., tuple[Any, ...] | None]:
-    """Return a click callback that reads values with commas between them."""
-
-    def parse(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
-        try:
-            return value and tuple(kind(part.strip()) for part in value.split(","))
-        except ValueError as error:
-            raise click.BadParameter(f"{value!r} is no list such as 0.7,0.3") from error
-
-    return parse
-
-
 @click.command("split")
 @source_argument
 @out_argument
 @click.option(
     "--fractions",
-    callback=_listed(float),
+    callback=listed(float),
     metavar="F,F,...",
     help="Share of each part; what they leave over is left out.  [default: 0.5,0.5]",
 )
 @click.option(
     "--names",
-    callback=_listed(str),
+    callback=listed(str),
     metavar="NAME,NAME,...",
     help="Name of each part, a folder in OUT.  [default: train,test]",
 )

@@ -8,6 +8,7 @@ import click
 from flawsmith.commands.common import (
     emit,
     json_flag,
+    listed,
     out_argument,
     read_flags,
     read_options,
@@ -24,6 +25,7 @@ from flawsmith.commands.common import (
 @click.option("--count", type=click.IntRange(1), help="Candidates a method.  [default: 200]")
 @click.option(
     "--methods",
+    callback=listed(str),
     metavar="A,B",
     help="Of classical, paste, procedural.  [default: what the data allows]",
 )
@@ -47,7 +49,6 @@ def command(
     src: Path,
     out: Path,
     config: Path | None,
-    methods: str | None,
     dry_run: bool,
     workers: int,
     as_json: bool,
@@ -67,7 +68,6 @@ def command(
     from flawsmith.settings import load_settings
 
     options = read_options(flags)
-    flags["methods"] = tuple(methods.split(",")) if methods else None
     settings = load_settings(RunSettings, config, flags)
     if dry_run:
         _show_plan(src, out, settings, options, as_json)

@@ -11,8 +11,9 @@ from flawsmith.data.images import read_image
 from flawsmith.errors import CONTROL, InputError
 from flawsmith.sample import Image, Label, Masks, Sample, check_id
 
-# What the layout says of an image; "by-mask" leaves it to the mask: empty is good, else defective.
-Declared = Literal["good", "defective", "unknown", "by-mask"]
+# What the layout says of an image. "by-mask" leaves it to the mask: empty is good, else defective;
+# "unlabelled" has neither a mask nor a telling place, so that only the user can say more.
+Declared = Literal["good", "defective", "unknown", "unlabelled", "by-mask"]
 
 
 class MaskSource(Protocol):
@@ -157,4 +158,4 @@ def judge_label(record: Record, masks: Masks) -> Label:
         return "defective" if masks.any() else "good"
     if record.declared == "defective" and not masks.any():
         return "unknown"
-    return record.declared
+    return "unknown" if record.declared == "unlabelled" else record.declared

@@ -86,7 +86,12 @@ def _plate(seed: int, index: int, scale: float) -> Sample:
 def _plate_of(seed: int, index: int) -> tuple[int, bool]:
     """The number of the plate that photo ``index`` shows, and whether it is defective."""
     block, place = divmod(index, sum(PLATE_BLOCK))
-    order = rng(seed, "demo-plates-block", block).permutation(len(PLATE_BLOCK))
+    generator = rng(seed, "demo-plates-block", block)
+    order = generator.permutation(len(PLATE_BLOCK))
+    # A short run, too, is to show both kinds: the defective plate is one of the first two.
+    place_of_defective = int(np.flatnonzero(order == 0)[0])
+    early = int(generator.integers(2))
+    order[[place_of_defective, early]] = order[[early, place_of_defective]]
     last_photos = np.cumsum([PLATE_BLOCK[int(k)] for k in order])
     slot = int(np.searchsorted(last_photos, place, side="right"))
     return block * len(PLATE_BLOCK) + slot, bool(order[slot] == 0)

@@ -124,7 +124,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
         source = next((sources.pop(key + e) for e in MASK_ENDINGS if key + e in sources), None)
         declared = _declared(image.relative_to(root / "images"), source)
         if image in ids:
-            missing += [image.name] if declared == "unknown" else []
+            missing += [image.name] if source is None and declared != "good" else []
             records.append(Record(ids[image], image, source or NoMask(), declared))
     if missing:
         reading.notices.append(
@@ -148,9 +148,10 @@ def _listed(root: Path) -> tuple[str, ...] | None:
 def _declared(image: Path, source: MaskSource | None) -> Declared:
     if any(map(is_good_name, image.parts[:-1])):
         return "good"
+    among_defects = bool(DEFECTIVE_NAMES & {part.lower() for part in image.parts[:-1]})
     if source is None:
-        return "unknown"
-    return "defective" if DEFECTIVE_NAMES & {p.lower() for p in image.parts[:-1]} else "by-mask"
+        return "unknown" if among_defects else "unlabelled"
+    return "defective" if among_defects else "by-mask"
 
 
 def _class_folders(

@@ -45,7 +45,8 @@ class ReadOptions:
     format: a name from READERS, or None to look.
     on_error: stop at the first bad entry, or skip and list it.
     group_regex: its first group (or the whole match) in an image's relative path is its group.
-    assume_good: count images without any mask as clean instead of unknown.
+    assume_good: count images without any mask as clean instead of unknown, unless they lie in a
+    folder of defects.
     """
 
     format: str | None = None
@@ -139,7 +140,7 @@ def _holding(root: Path) -> str:
 
 def _assume_good(dataset: DataSet) -> DataSet:
     def mend(record: Any) -> Any:
-        return replace(record, declared="good") if record.declared == "unknown" else record
+        return replace(record, declared="good") if record.declared == "unlabelled" else record
 
     return replace(dataset, records=tuple(map(mend, dataset.records)))
 

@@ -34,6 +34,8 @@ def apply_groups(dataset: DataSet, reading: Reading, pattern: str | None) -> Dat
 
 
 def _by_pattern(dataset: DataSet, reading: Reading, pattern: str) -> dict[str, str]:
+    if not pattern:
+        raise InputError("--group-regex is empty", mend="give the part of the path that is shared")
     try:
         compiled = re.compile(pattern)
     except re.error as error:

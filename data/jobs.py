@@ -53,13 +53,14 @@ def source_name(record: Record, root: Path) -> str:
 
 
 def open_source(src: Path, out: Path, options: ReadOptions) -> DataSet:
-    """Read the folder of a job; raises InputError when ``out`` would lie inside of it."""
-    if resolved(out).is_relative_to(resolved(src)):
-        raise InputError(
-            "the output would lie inside of the source folder",
-            where=out,
-            mend="choose a folder beside it",
-        )
+    """Read the folder of a job; raises InputError when it or ``out`` would lie in the other."""
+    source, target = resolved(src), resolved(out)
+    for inner, outer, found in (
+        (target, source, "the output would lie inside of the source folder"),
+        (source, target, "the source folder lies inside of the output, which would replace it"),
+    ):
+        if inner.is_relative_to(outer):
+            raise InputError(found, where=out, mend="choose a folder beside the source")
     return read_dataset(src, options)
 
 
@@ -152,7 +153,16 @@ class Drawn:
         return demo_sample(self.kind, self.seed, index, scale=self.scale)
 
 
-def write_demo(out: Path, *, kind: str, count: int, scale: float, seed: int, workers: int) -> Built:
+def write_demo(
+    out: Path,
+    *,
+    kind: str,
+    count: int,
+    scale: float,
+    seed: int,
+    workers: int,
+    overwrite: bool = False,
+) -> Built:
     """Draw ``count`` samples of the demo data ``kind`` (its format has the same name).
 
     scale: size of plate photos as a share of 4096x6000. Raises InputError for an unknown kind.
@@ -163,7 +173,7 @@ def write_demo(out: Path, *, kind: str, count: int, scale: float, seed: int, wor
         raise InputError(f"no demo data {kind!r}", mend=f"one of {', '.join(DEMO_CLASSES)}")
     settings = {"kind": kind, "count": count, "scale": scale, "seed": seed}
     job = {"command": "demo", "flawsmith": __version__, "settings": settings}
-    with staged(out, job) as stage:
+    with staged(out, job, overwrite=overwrite) as stage:
         if not stage.done:
             build(
                 stage.path,

@@ -89,7 +89,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
         if mask is not None:
             source = ThresholdMask(mask, None if good else classes.index(tops[image]))
         elif not good:
-            declared = "unknown"
+            declared = "unlabelled" if image.parent == reading.root else "unknown"
             reading.pass_over(image, "no mask beside it: label unknown, not used")
         records.append(Record(ids[image], image, source, declared))
     return DataSet(reading.root, NAME, classes, tuple(records))

@@ -54,12 +54,17 @@ class Finder(NamedTuple):
 FINDER = Finder()
 
 
+# Pixels of the photo: a narrower "plate" would be blown up more than four times.
+LEAST_WIDTH = PLATE_SIZE[0] / 4
+
+
 def locate_plate(photo: Image) -> PlatePose | None:
     """Find the one plate of a photo, (H, W) or (H, W, 3) uint8, by its edges.
 
-    None when it is not sure: no plate, a plate cut by the photo's border, two plates, too little
-    contrast. Nothing is guessed. Made for photos from 512x750 to 4096x6000. A seam of the bench
-    that runs just along an end of the plate may be taken for it: 1.5 percent of the height off.
+    None when it is not sure: no plate, a plate cut by the photo's border, two plates, a plate under
+    60 pixels wide, too little contrast. Nothing is guessed. Made for photos from 512x750 to
+    4096x6000. A seam of the bench that runs just along an end of the plate may be taken for it:
+    1.5 percent of the height off.
     """
     coarse, shrink = _shrunk(photo, FINDER.coarse_side)
     boxes = find_boxes(Edges.of(coarse))
@@ -72,7 +77,10 @@ def locate_plate(photo: Image) -> PlatePose | None:
     corners = _measure(fine, best, shrink / fine_shrink)
     if corners is None or not _is_whole_plate(corners, fine):
         return None
-    return pose_of(corners * fine_shrink)
+    corners = corners * fine_shrink
+    if np.linalg.norm(corners[1] - corners[0]) < LEAST_WIDTH:
+        return None
+    return pose_of(corners)
 
 
 def _shrunk(photo: Image, side: int) -> tuple[NDArray[np.float32], float]:

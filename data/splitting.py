@@ -44,7 +44,13 @@ class Plan:
                 mend="give as many --names as --fractions",
             )
         for name in self.names:
-            check_id(name)
+            try:
+                check_id(name)
+            except InputError as error:
+                raise InputError(
+                    f"the part name {name[:80]!r} cannot be a folder's name",
+                    mend="give --names without slashes, control characters and leading dots",
+                ) from error
         if len({name.casefold() for name in self.names}) != len(self.names):
             raise InputError(f"a part name occurs twice: {', '.join(self.names)}")
         if self.per_class is not None and self.per_class < 1:

@@ -62,7 +62,13 @@ def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterat
             yield Stage(out, done=True)
             return
         _prepare(partial, job)
-        yield Stage(partial, done=False)
+        try:
+            yield Stage(partial, done=False)
+        except InputError:
+            # Refused before anything was written: leave nothing behind.
+            if {path.name for path in partial.iterdir()} <= {JOB, LOCK}:
+                shutil.rmtree(partial)
+            raise
         _publish(partial, out)
 
 

@@ -1,4 +1,4 @@
-"""Is a painted change visible? Its size against the noise of the surface around it."""
+"""Is a painted change visible? The finished contrast against that of the untouched surface."""
 
 import cv2
 import numpy as np
@@ -6,35 +6,38 @@ from numpy.typing import NDArray
 
 from flawsmith.sample import Image, Masks
 
-# A change is visible when its mean exceeds both: some grey levels, and the surface's own noise.
-MIN_CHANGE = 4.0
-MIN_NOISE_RATIO = 1.0
-RING = 8
+# A change is visible when the contrast exceeds the surface's own by some grey levels and by this
+# factor. Chosen on magnetic_tile: clean surface pasted onto clean surface passes in 16 of 100
+# cases (real streaks and stains), real blowholes and cracks in 97 to 99. A mean absolute change
+# would not do: two draws of the same noise differ by more than its standard deviation.
+MIN_GAIN = 3.0
+MIN_RATIO = 1.5
+RING = (2, 16)
+MIN_RING_PIXELS = 8
 
 
 def visibility(before: Image, after: Image, mask: Masks) -> tuple[float, float]:
-    """Return (mean absolute change inside the mask, noise around it), in grey levels 0 to 255.
+    """Return the contrast inside the mask, after and before the change, in grey levels 0 to 255.
 
-    before, after: (H, W[, 3]) uint8; mask: (H, W) bool, not empty. Noise is the standard deviation
-    of the surface about its local mean within 8 pixels of the mask, by the median absolute
-    deviation, so that edges and other defects count little.
+    before, after: (H, W[, 3]) uint8; mask: (H, W) bool, not empty. Contrast is the mean distance
+    of the pixels (smoothed over 3x3, so that single-pixel noise counts little) from the median of
+    the surface 2 to 16 pixels around the mask.
     """
-    rows, columns = window(mask, 2 * RING)
-    old, new, inside = before[rows, columns], after[rows, columns], mask[rows, columns]
-    change = np.abs(new.astype(np.float32) - old)
-    if change.ndim == 3:
-        change = change.mean(axis=2)
-    grey = to_grey(old).astype(np.float32)
-    detail = grey - cv2.blur(grey, (9, 9))
-    near = cv2.dilate(inside.view(np.uint8), np.ones((2 * RING + 1,) * 2, np.uint8)) > 0
-    noise = 1.4826 * float(np.median(np.abs(detail[near])))
-    return float(change[inside].mean()), noise
+    box = window(mask, RING[1])
+    inside = mask[box]
+    distance = distance_outside(inside)
+    around = (distance > RING[0]) & (distance <= RING[1])
+    if around.sum() < MIN_RING_PIXELS:
+        around = np.ones_like(inside)
+    old, new = (cv2.blur(to_grey(a[box]).astype(np.float32), (3, 3)) for a in (before, after))
+    level = np.median(old[around])
+    return float(np.abs(new[inside] - level).mean()), float(np.abs(old[inside] - level).mean())
 
 
 def is_visible(before: Image, after: Image, mask: Masks) -> bool:
-    """Tell whether the change inside the mask can be seen against the surface."""
-    change, noise = visibility(before, after, mask)
-    return change >= max(MIN_CHANGE, MIN_NOISE_RATIO * noise)
+    """Tell whether the change inside the mask stands out of the surface."""
+    made, surface = visibility(before, after, mask)
+    return made - surface >= MIN_GAIN and made >= MIN_RATIO * (surface + 1)
 
 
 def to_grey(image: Image) -> Image:

@@ -116,7 +116,7 @@ def read(reading: Reading, classes: tuple[str, ...] | None) -> DataSet:
         meta = _meta(path, root)
         if label not in present:
             reading.pass_over(path, "no label file: label unknown, not used")
-            records.append(Record(ids[path], path, NoMask(), "unknown", meta=meta))
+            records.append(Record(ids[path], path, NoMask(), "unlabelled", meta=meta))
         else:
             records.append(Record(ids[path], path, LabelFile(label, planes), meta=meta))
     for path in files:

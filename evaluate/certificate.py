@@ -6,6 +6,7 @@ mask, none outside of the hole) and the copy (no second of a real image or of an
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,13 +63,18 @@ class Certify:
     real: DataSet
     areas: dict[str, Range]
 
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Sample id -> place among the real ones."""
+        return {name: place for place, name in enumerate(self.real.ids)}
+
     def __call__(self, index: int) -> Verdict:
         sample = self.candidates[index]
         return check_pair(sample, self.candidates.classes, self._background(sample), self.areas)
 
     def _background(self, sample: Sample) -> Sample | None:
         name = sample.meta.get("background")
-        return None if name is None else self.real[self.real.ids.index(name)]
+        return None if name is None else self.real[self.index[name]]
 
 
 def check_pair(
@@ -108,8 +114,8 @@ def _change_fault(sample: Sample, background: Sample, hole_px: int) -> tuple[str
         changed = changed.any(axis=2)
     if (changed & (distance_outside(union) > hole_px)).any():
         return "background changed outside of the hole", {}
-    change, noise = visibility(background.image, sample.image, union)
-    scores = {"change": round(change, 3), "noise": round(noise, 3)}
+    made, surface = visibility(background.image, sample.image, union)
+    scores = {"contrast": round(made, 3), "surface": round(surface, 3)}
     seen = all(is_visible(background.image, sample.image, m) for m in sample.masks if m.any())
     return ("" if seen else "change not visible"), scores
 

@@ -86,7 +86,11 @@ def _summary(
     facts = [
         Fact("Real images", str(len(found.facts)), f"{defective} defective, {good} clean"),
         Fact("Candidates made", str(total), ", ".join(f"{c.made} {c.method}" for c in counts)),
-        Fact("Passed the certificate", str(accepted), "mask valid, change visible, no copy"),
+        Fact(
+            "Passed the certificate",
+            str(accepted),
+            "mask valid, no copy; if pasted, change visible and area real",
+        ),
         Fact("Does it help?", "not measured", "no segmenter was trained in this run"),
     ]
     notices = [f"{method} left out: {reason}" for method, reason in left_out.items()]

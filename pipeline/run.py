@@ -1,13 +1,17 @@
 """``flawsmith run``: the stages in their order."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from flawsmith import __version__
+from flawsmith.augment.job import files_of
 from flawsmith.data.build import finished
 from flawsmith.data.dataset import DataSet
-from flawsmith.data.formats import ReadOptions
+from flawsmith.data.formats import READERS, ReadOptions
 from flawsmith.data.jobs import Show, check_format, open_source, quiet
+from flawsmith.errors import InputError, printable
 from flawsmith.evaluate.report_sections import MethodCounts
 from flawsmith.pipeline.candidates import certify_stage, choose_methods, make_stage
 from flawsmith.pipeline.output import dataset_stage
@@ -48,7 +52,7 @@ def run(
     """
     options = options or ReadOptions()
     source = check_run(src, out, settings, options)
-    with run_folder(out, settings.model_dump_json(indent=2) + "\n") as stages:
+    with run_folder(out, _record(src, settings, options)) as stages:
         found = read_stage(stages, source, options, workers)
         show(found.dataset)
         parts = split_stage(stages, found, settings)
@@ -79,9 +83,25 @@ def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions)
     Nothing is written.
     """
     check_format(settings.to)
+    if settings.to not in READERS:
+        raise InputError(
+            f"a run cannot write {settings.to}: the report's commands could not read it again",
+            mend="run with another --to, then flawsmith data convert",
+        )
     for method in METHODS:
-        settings.of_method(method)
+        files_of(settings.of_method(method))
     return open_source(src, out, options)
+
+
+def _record(src: Path, settings: RunSettings, options: ReadOptions) -> str:
+    """Return what ``run.json`` keeps: everything that decides the result but the data itself."""
+    content = {
+        "flawsmith": __version__,
+        "source": printable(src.resolve().name),
+        "read": asdict(options),
+        "settings": settings.model_dump(mode="json"),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:

@@ -14,8 +14,8 @@ METHODS: tuple[Method, ...] = ("classical", "paste", "procedural")
 class RunSettings(Settings):
     """Settings of a run; ``classical``, ``paste`` and ``procedural`` hold that method's own."""
 
-    seed: int = Field(0, ge=0)
-    count: int = Field(200, ge=1, description="candidates a method")
+    seed: int = Field(0, ge=0, strict=True)
+    count: int = Field(200, ge=1, strict=True, description="candidates a method")
     test_fraction: float = Field(
         0.3, gt=0, lt=1, description="share of the groups kept for testing, seen by no method"
     )

@@ -58,3 +58,11 @@ def blob_masks(shape: tuple[int, int], seed: int = 0) -> Masks:
     """Return (H, W) bool: an irregular mask with holes and single pixels, away from no border."""
     coarse = np.random.default_rng(seed).random((shape[0] // 4 + 1, shape[1] // 4 + 1)) < 0.3
     return coarse.repeat(4, 0).repeat(4, 1)[: shape[0], : shape[1]]
+
+
+def assert_stands_out(before, after, piece) -> None:
+    """Assert, without the code's own check, that a painted piece differs from what was there."""
+    shift = np.abs(
+        after.astype(float)[piece].mean(axis=0) - before.astype(float)[piece].mean(axis=0)
+    )
+    assert shift.max() > 3

@@ -44,8 +44,8 @@ def test_a_pair_that_holds():
     assert verdict.accepted
     assert verdict.reason == ""
     assert verdict.classes == ("pit",)
-    assert verdict.scores["change"] == pytest.approx(60)
-    assert verdict.scores["noise"] == pytest.approx(2, abs=0.6)
+    assert 45 < verdict.scores["contrast"] < 61  # 60, less what smoothing takes from its edge
+    assert verdict.scores["surface"] < 2
     assert verdict.digest == pixel_digest(pair().image)
 
 
@@ -93,7 +93,7 @@ def test_a_change_that_cannot_be_seen():
     noisy = np.random.default_rng(3).normal(120, 25, (48, 64)).clip(0, 255).astype(np.uint8)
     background, sample = part("clean", image=noisy), pair()
     image = noisy.copy()
-    image[20:26, 20:26] = (noisy[20:26, 20:26].astype(int) + 12).clip(0, 255)
+    image[20:26, 20:26] = (noisy[20:26, 20:26].astype(int) + 5).clip(0, 255)
     assert judged(replace(sample, image=image), background).reason == "change not visible"
 
 

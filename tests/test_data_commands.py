@@ -200,9 +200,9 @@ def test_split_preset(source, tmp_path):
     [
         (["--fractions", "0.5,0.6"], "more than 1"),
         (["--fractions", "0.5"], "2 names for 1 fractions"),
-        (["--names", "a,../b"], "cannot be a file name"),
+        (["--names", "a,../b"], "cannot be a folder's name"),
         (["--names", "a,A"], "occurs twice"),
-        (["--names", ".a,b"], "cannot be a file name"),
+        (["--names", ".a,b"], "cannot be a folder's name"),
         (["--fractions", "0.99,0.01"], "'test' would be empty"),
         (["--group-regex", "("], "no regular expression"),
     ],
@@ -217,7 +217,7 @@ def test_split_refuses(source, tmp_path, words, wanted):
 def test_split_fractions_must_be_numbers(source, tmp_path):
     done = run("split", source, tmp_path / "out", "--fractions", "half")
     assert done.exit_code == 2
-    assert "no list such as" in done.stderr
+    assert "no list with commas" in done.stderr
 
 
 def test_demo_plates_cropped_and_divided(tmp_path):
@@ -226,7 +226,7 @@ def test_demo_plates_cropped_and_divided(tmp_path):
     assert sum(built.labels.values()) == 3
     blank = np.full((400, 300, 3), 120, np.uint8)
     (demo / "good/blank.bmp").write_bytes(encode_bmp(blank))
-    (demo / "dataset.json").unlink()
+    (demo / "samples.jsonl").unlink()
     out = tmp_path / "out"
     done = result_of("plates", demo, out, "--whole")
     assert done["refused"] == ["good/blank.bmp: not exactly one whole plate could be found in it"]

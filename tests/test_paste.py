@@ -11,10 +11,10 @@ from flawsmith.augment.region import foreground
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.data.build import Refused
 from flawsmith.data.images import write_png
-from flawsmith.data.visibility import distance_outside, is_visible, window
+from flawsmith.data.visibility import distance_outside, window
 from flawsmith.errors import InputError
 from flawsmith.sample import Sample
-from tests.augment_helpers import CLASSES, make_parts, part, surface, write_scan
+from tests.augment_helpers import CLASSES, assert_stands_out, make_parts, part, surface, write_scan
 
 
 def settings(**more):
@@ -58,7 +58,7 @@ def test_only_the_hole_changes_and_every_label_is_seen(tmp_path, blend, rgb):
         for plane in sample.masks:
             count, labels = cv2.connectedComponents(plane.astype(np.uint8))
             for number in range(1, count):
-                assert is_visible(background.image, sample.image, labels == number)
+                assert_stands_out(background.image, sample.image, labels == number)
 
 
 def test_masks_lie_in_the_part_and_apart(tmp_path):

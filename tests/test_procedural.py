@@ -10,9 +10,9 @@ from flawsmith.augment.procedural import Procedural
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.data.build import Refused
 from flawsmith.data.images import write_png
-from flawsmith.data.visibility import distance_outside, is_visible
+from flawsmith.data.visibility import distance_outside
 from flawsmith.sample import Sample
-from tests.augment_helpers import make_parts, part, surface, write_scan
+from tests.augment_helpers import assert_stands_out, make_parts, part, surface, write_scan
 
 
 def settings(**more):
@@ -43,7 +43,7 @@ def test_every_label_is_visible_and_the_rest_unchanged(tmp_path, rgb, level):
             )
             for number in range(1, count):
                 piece = (labels == number) & plane
-                assert is_visible(background.image, sample.image, piece)
+                assert_stands_out(background.image, sample.image, piece)
                 painted += 1
         assert painted >= len(sample.meta["defects"]) >= 1
         names = {defect["class"] for defect in sample.meta["defects"]}
