@@ -14,7 +14,7 @@ import numpy as np
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.scan import Facts, pixel_digest
 from flawsmith.data.visibility import distance_outside, is_visible, visibility
-from flawsmith.sample import Sample
+from flawsmith.sample import Sample, pixel_counts
 
 # A class's pixels in an image may leave the range seen on real samples by this factor.
 AREA_SLACK = 2.0
@@ -97,8 +97,7 @@ def _mask_fault(sample: Sample, classes: tuple[str, ...], areas: dict[str, Range
         return ""
     if not sample.masks.any():
         return "mask empty"
-    for name, plane in zip(classes, sample.masks, strict=True):
-        pixels = int(plane.sum())
+    for name, pixels in zip(classes, pixel_counts(sample.masks), strict=True):
         low, high = areas.get(name, (0.0, np.inf))
         if pixels and not low <= pixels <= high:
             return "mask area outside of the real range"

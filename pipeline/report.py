@@ -19,7 +19,7 @@ from flawsmith.evaluate.report_sections import (
     usage_section,
 )
 from flawsmith.pipeline.candidates import Made, Verdicts
-from flawsmith.pipeline.output import all_classes
+from flawsmith.pipeline.output import Collected, Entry, all_classes
 from flawsmith.pipeline.source import Parts
 from flawsmith.sample import Sample
 from flawsmith.seeding import rng
@@ -135,8 +135,6 @@ def _some(indices: list[int], seed: int) -> list[int]:
 
 
 def _load(dataset: DataSet, indices: list[int], classes: tuple[str, ...]) -> Iterator[Sample]:
-    from flawsmith.pipeline.output import Collected, Entry
-
     chosen = list(dict.fromkeys(indices))
     entries = tuple(Entry(dataset.records[i], dataset.classes, {}) for i in chosen)
     recipe = Collected(entries, classes)

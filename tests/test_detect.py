@@ -15,22 +15,10 @@ from flawsmith.data.manifest import class_colours
 from flawsmith.data.scan import scan
 from flawsmith.data.writing import Spec
 from flawsmith.errors import InputError
+from tests.folder_helpers import complaint, numbered
 from tests.format_helpers import make_sample, round_trip, save_grey, save_mask
 
 SKIP = ReadOptions(on_error="skip")
-
-
-def complaint(root: Path, options: ReadOptions | None = None) -> str:
-    with pytest.raises(InputError) as caught:
-        list(read_dataset(root, options))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def numbered(root: Path, count: int = 4, place: str = "images") -> Path:
-    for i in range(count):
-        save_grey(root / place / f"p{i}.png", value=10 + i)
-    return root
 
 
 def written(root: Path) -> Path:

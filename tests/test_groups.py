@@ -6,21 +6,8 @@ import pytest
 
 from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.scan import scan
-from flawsmith.errors import InputError
+from tests.folder_helpers import complaint, numbered
 from tests.format_helpers import save_grey
-
-
-def complaint(root: Path, options: ReadOptions | None = None) -> str:
-    with pytest.raises(InputError) as caught:
-        list(read_dataset(root, options))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def numbered(root: Path, count: int = 4, place: str = "images") -> Path:
-    for i in range(count):
-        save_grey(root / place / f"p{i}.png", value=10 + i)
-    return root
 
 
 def test_groups_by_table_with_any_of_the_known_columns(tmp_path: Path) -> None:

@@ -11,31 +11,9 @@ import pytest
 
 from flawsmith.data.build import JOURNAL
 from flawsmith.data.jobs import convert
+from tests.killing import run_until
 from tests.trees import make_folder, tree_hash
 
-# Runs a staged build and kills itself just before or after call N of a function.
-KILL = """
-import importlib, os, signal, sys
-from pathlib import Path
-from flawsmith.data.jobs import convert
-source, out, module, name, moment, number = sys.argv[1:]
-module = importlib.import_module(module)
-inner, calls = getattr(module, name), 0
-
-def wrapped(*args, **kwargs):
-    global calls
-    calls += 1
-    def kill(when):
-        if calls == int(number) and moment == when:
-            os.kill(os.getpid(), signal.SIGKILL)
-    kill("before")
-    result = inner(*args, **kwargs)
-    kill("after")
-    return result
-
-setattr(module, name, wrapped)
-convert(Path(source), Path(out), to="folder")
-"""
 KILL_AT = [
     ("flawsmith.data.staging", "write_file", "before", 1),  # a bare partial folder
     ("flawsmith.data.staging", "write_file", "after", 1),  # job.json not yet in place
@@ -62,8 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path
 def test_killed_and_run_again(tmp_path, undisturbed, point):
     source, wanted = undisturbed
     out = tmp_path / "out"
-    command = [sys.executable, "-c", KILL, str(source), str(out), *map(str, point)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    run_until(point, "data", "convert", source, out, "--to", "folder", "--workers", 1)
     convert(source, out, to="folder")
     assert tree_hash(out) == wanted
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
