@@ -96,6 +96,16 @@ def workers_flag(command: F) -> F:
     )(command)
 
 
+def device_flag(command: F) -> F:
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="Where networks run: cpu, cuda, cuda:1, mps; auto takes a GPU where there is one.",
+    )(command)
+
+
 def json_flag(command: F) -> F:
     return click.option(
         "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."

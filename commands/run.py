@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from flawsmith.commands.common import (
+    device_flag,
     emit,
     json_flag,
     listed,
@@ -34,6 +35,15 @@ from flawsmith.commands.common import (
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of the groups that no method sees.  [default: 0.3]",
 )
+@click.option(
+    "--features",
+    type=click.Choice(["lite0", "inception", "none"]),
+    help="Network behind the distances to real images; none leaves them out.  [default: lite0]",
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path, dir_okay=False), help="That network's weights."
+)
+@device_flag
 @click.option("--to", help="Format of the data sets written.  [default: folder]")
 @click.option(
     "--config",
@@ -50,6 +60,7 @@ def command(
     out: Path,
     config: Path | None,
     dry_run: bool,
+    device: str,
     workers: int,
     as_json: bool,
     **flags: Any,
@@ -74,7 +85,9 @@ def command(
         return
     from flawsmith.pipeline.run import run, to_json
 
-    outcome = run(src, out, settings, options=options, workers=workers, show=show_reading)
+    outcome = run(
+        src, out, settings, options=options, workers=workers, device=device, show=show_reading
+    )
     lines = []
     for row in outcome.methods:
         lines.append(

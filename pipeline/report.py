@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flawsmith.augment.settings import Method
@@ -10,6 +11,8 @@ from flawsmith.data.manifest import MANIFEST
 from flawsmith.data.scan import Scan
 from flawsmith.data.tables import read_json
 from flawsmith.evaluate.certificate import Verdict
+from flawsmith.evaluate.comparison import Distances
+from flawsmith.evaluate.distance_section import distance_section
 from flawsmith.evaluate.report import Fact, Section, write_report
 from flawsmith.evaluate.report_sections import (
     MethodCounts,
@@ -34,35 +37,41 @@ TEXTS: dict[Method, str] = {
 }
 
 
-def report_stage(
-    path: Path,
-    found: Scan,
-    parts: Parts,
-    made: dict[Method, Made],
-    verdicts: Verdicts,
-    left_out: dict[Method, str],
-    dataset: Path,
-    seed: int,
-    name: str,
-) -> None:
+@dataclass(frozen=True)
+class Results:
+    """What the stages of a run left."""
+
+    found: Scan
+    parts: Parts
+    made: dict[Method, Made]
+    verdicts: Verdicts
+    left_out: dict[Method, str]
+    distances: dict[Method, Distances]
+    dataset: Path
+
+
+def report_stage(path: Path, run: Results, seed: int, name: str) -> None:
     """Write the run's ``report.html``; ``name`` is what the user calls the data."""
+    found, made, verdicts = run.found, run.made, run.verdicts
     counts = [method_counts(method, made[method], verdicts[method]) for method in made]
     classes = all_classes(found.dataset.classes, [m.dataset.classes for m in made.values()])
-    train = found.select(parts["train"])
+    train = found.select(run.parts["train"])
     labels = {
-        name: read_json(dataset / name / MANIFEST)["labels"]
+        name: read_json(run.dataset / name / MANIFEST)["labels"]
         for name in ("train", "test", "synthetic")
     }
-    sections = [input_section(found.dataset, found.facts, parts), counts_section(counts)]
-    sections += [
-        _grid(method, made[method], verdicts[method], train, classes, seed) for method in made
-    ]
-    form = str(read_json(dataset / "train" / MANIFEST)["format"])
+    sections = [input_section(found.dataset, found.facts, run.parts), counts_section(counts)]
+    for method in made:
+        sections.append(_grid(method, made[method], verdicts[method], train, classes, seed))
+        if method in run.distances:
+            judged, known = run.distances[method], found.dataset
+            sections.append(distance_section(method, judged, made[method].dataset, known, known))
+    form = str(read_json(run.dataset / "train" / MANIFEST)["format"])
     usage = usage_section("dataset", form, classes, labels, overlap=found.overlap)
     write_report(
         path,
         title=f"flawsmith: {name}",
-        summary=_summary(found, counts, made, left_out),
+        summary=_summary(found, counts, made, run.left_out),
         sections=[*sections, usage],
     )
 

@@ -12,10 +12,12 @@ from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import READERS, ReadOptions
 from flawsmith.data.jobs import Show, check_format, open_source, quiet
 from flawsmith.errors import InputError, printable
+from flawsmith.evaluate.comparison import Distances
 from flawsmith.evaluate.report_sections import MethodCounts
 from flawsmith.pipeline.candidates import certify_stage, choose_methods, make_stage
+from flawsmith.pipeline.distances import distance_stage, open_judge
 from flawsmith.pipeline.output import dataset_stage
-from flawsmith.pipeline.report import method_counts, report_stage
+from flawsmith.pipeline.report import Results, method_counts, report_stage
 from flawsmith.pipeline.settings import METHODS, RunSettings
 from flawsmith.pipeline.source import read_stage, split_stage
 from flawsmith.pipeline.stages import run_folder
@@ -30,6 +32,7 @@ class Outcome:
     report: Path
     parts: dict[str, dict[str, int]]
     methods: tuple[MethodCounts, ...]
+    distances: dict[str, Distances]
     left_out: dict[str, str]
     notices: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -42,6 +45,7 @@ def run(
     *,
     options: ReadOptions | None = None,
     workers: int = 1,
+    device: str = "auto",
     show: Show = quiet,
 ) -> Outcome:
     """Turn the images of ``src`` into a larger data set with a report, in the folder ``out``.
@@ -52,6 +56,7 @@ def run(
     """
     options = options or ReadOptions()
     source = check_run(src, out, settings, options)
+    judge = open_judge(settings, device)
     with run_folder(out, _record(src, settings, options)) as stages:
         found = read_stage(stages, source, options, workers)
         show(found.dataset)
@@ -62,15 +67,18 @@ def run(
             say(f"note: {method} left out: {reason}")
         made = {m: make_stage(stages, train, m, settings, workers) for m in methods}
         verdicts = certify_stage(stages, found, train, made, workers)
+        distances = distance_stage(stages, found, parts, made, verdicts, judge, workers)
         dataset = dataset_stage(stages, found, parts, made, verdicts, settings, workers)
-        report, name = out / "report.html", src.resolve().name
-        report_stage(report, found, parts, made, verdicts, left_out, dataset, settings.seed, name)
+        report = out / "report.html"
+        results = Results(found, parts, made, verdicts, left_out, distances, dataset)
+        report_stage(report, results, settings.seed, src.resolve().name)
         names = (*parts, "synthetic")
         return Outcome(
             dataset,
             report,
             {name: finished(dataset / name).labels for name in names},
             tuple(method_counts(m, made[m], verdicts[m]) for m in methods),
+            {str(method): found for method, found in distances.items()},
             {str(method): reason for method, reason in left_out.items()},
             found.dataset.notices,
             tuple(map(str, found.dataset.skipped)),
@@ -119,6 +127,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
             }
             for row in outcome.methods
         },
+        "distances": {name: found.to_json() for name, found in outcome.distances.items()},
         "left_out": outcome.left_out,
         "notices": list(outcome.notices),
         "skipped": list(outcome.skipped),

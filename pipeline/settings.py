@@ -1,5 +1,6 @@
 """What can be set about a run."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -22,6 +23,10 @@ class RunSettings(Settings):
     methods: tuple[Literal["classical", "paste", "procedural"], ...] | None = Field(
         None, description="default: classical and paste where the data allows, else procedural"
     )
+    features: Literal["lite0", "inception", "none"] = Field(
+        "lite0", description="network behind the distances; none leaves them out"
+    )
+    weights: Path | None = Field(None, description="that network's weights, if not the usual ones")
     to: str = Field("folder", description="format of the data sets written")
     classical: dict[str, Any] = Field(default_factory=dict)
     paste: dict[str, Any] = Field(default_factory=dict)

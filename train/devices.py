@@ -1,0 +1,26 @@
+"""Where to compute: the device that a name means on this machine."""
+
+import torch
+
+from flawsmith.errors import InputError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device: ``auto`` is CUDA if there is one, else Apple's MPS, else the CPU.
+
+    name: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:1``. Raises InputError for an unknown name,
+    and for a device that this machine, or this build of torch, has not.
+    """
+    have = _present()
+    if name == "auto":
+        return torch.device(have[0])
+    if name not in have:
+        raise InputError(f"no such device here: {name!r}", mend=f"auto or one of {', '.join(have)}")
+    return torch.device(name)
+
+
+def _present() -> list[str]:
+    """Return the names of this machine's devices, the fastest kind first."""
+    cuda = range(torch.cuda.device_count()) if torch.cuda.is_available() else range(0)
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*(["cuda"] if cuda else []), *(f"cuda:{i}" for i in cuda), *mps, "cpu"]
