@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from flawsmith.evaluate.distance import DistanceSettings, Measured
     from flawsmith.evaluate.feature_store import FeatureStore
 
+# Of a class the table holds these; --json and --report have all.
+PRIMARY = ("KID", "near copies")
+
 
 @click.group("evaluate")
 def command() -> None:
@@ -159,11 +162,13 @@ def _write(path: Path, real: Path, candidates: Path, measured: "Measured") -> No
 
 
 def _lines(comparisons: "Sequence[Comparison]", report: Path | None) -> Iterator[str]:
-    from flawsmith.evaluate.distance_section import VIEWS, verdicts, write
+    from flawsmith.evaluate.distance_section import OVERALL, VIEWS, verdicts, write
 
     rows: list[list[Cell]] = []
     for entry in comparisons:
         for figure in entry.figures:
+            if entry.scope not in OVERALL[entry.view] and figure.name not in PRIMARY:
+                continue
             numbers = write(figure)
             span = f"{numbers.low} to {numbers.high}"
             word = "within" if figure.inside else "beyond"

@@ -23,7 +23,6 @@ from flawsmith.evaluate.features import Extractor, extract, open_extractor
 from flawsmith.evaluate.figures import Floors, Side, draw_size, figures
 from flawsmith.evaluate.looks import ALL, WHOLE, Look, Pictures, looks
 from flawsmith.evaluate.neighbours import nearest
-from flawsmith.progress import say
 from flawsmith.settings import Settings
 
 CLOSEST = 4
@@ -128,7 +127,6 @@ def compare(
     compared = []
     for plan in plans:
         if not plan.refused:
-            say(f"comparing {plan.view}s, {plan.scope}: {plan.n} a side")
             floors = compute.floors.setdefault((plan.view, plan.scope), {})
             plan = _figured(plan, shelves, settings.seed, extractor.distance_name, floors)
         compared.append(plan)
@@ -199,6 +197,7 @@ def _plan(view: View, scope: str, shelves: dict[str, _Shelf], seed: int) -> Comp
 def _figured(
     plan: Comparison, shelves: dict[str, _Shelf], seed: int, distance_name: str, floors: Floors
 ) -> Comparison:
+    label = f"{plan.view}s, {plan.scope}"
     real = shelves["real"].side(plan.view, plan.scope)
     made = shelves["made"].side(plan.view, plan.scope).features
     train = None
@@ -206,7 +205,7 @@ def _figured(
         train = shelves["train"].side(plan.view, plan.scope)
     return replace(
         plan,
-        figures=figures(real, train, made, plan.n, seed, distance_name, floors),
+        figures=figures(real, train, made, plan.n, seed, distance_name, floors, label),
         closest=_closest(plan, shelves, made, real.joined(train).features),
     )
 

@@ -15,6 +15,7 @@ from flawsmith.evaluate.frechet import frechet_distance
 from flawsmith.evaluate.halving import Indices, half_size, halvings
 from flawsmith.evaluate.kernel import kid, mmd2
 from flawsmith.evaluate.neighbours import mean_pairwise, near_copies, nearest
+from flawsmith.progress import track
 from flawsmith.seeding import rng
 
 HALVINGS = 200
@@ -79,12 +80,14 @@ def figures(
     seed: int,
     distance_name: str,
     floors: Floors | None = None,
+    label: str = "draws",
 ) -> tuple[Figure, ...]:
     """Return every figure of ``made`` (M, D) against ``real``.
 
     train: real samples that the made ones come from; they join the floor and are searched for
     copies. n: as ``draw_size`` gives it. distance_name: what the Frechet distance may be called.
-    floors: filled for the next set of candidates with the same real samples, seed and name.
+    floors: filled for the next set of candidates with the same real samples, seed and name. label:
+    of the progress bars.
     """
     pool = real.joined(train)
     closeness = _Closeness.of(pool, made)
@@ -93,12 +96,14 @@ def figures(
     with threadpool_limits(1, "blas"):
         halves = list(halvings(pool.groups, HALVINGS, _generator(seed), n))
         if n not in floors:
+            shown = track(halves, f"{label}: floors", len(halves))
             floors[n] = [
                 _measures(pool.features[a], pool.features[b], distance_name) | closeness.of_real(b)
-                for a, b in halves
+                for a, b in shown
             ]
         values = []
-        for draw, (half, _) in enumerate(halves[:DRAWS]):
+        firsts = [half for half, _ in halves[:DRAWS]]
+        for draw, half in enumerate(track(firsts, f"{label}: values", len(firsts))):
             generator = rng(seed, "draw", draw)
             chosen = generator.choice(len(made), n, replace=False)
             # Without a training side the compared half is the floor's; with one, any real ones.

@@ -1,21 +1,19 @@
 """``flawsmith evaluate distance``: what it prints, which flags reach what, and its refusals."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from numpy.typing import NDArray
 
 from flawsmith.cli import cli
 from flawsmith.errors import InputError
 from flawsmith.evaluate.features import Extractor
-from flawsmith.sample import Image, Sample
+from flawsmith.sample import Sample
 from tests.augment_helpers import part, surface, write_scan
+from tests.eye import Eye
 from tests.report_helpers import Page
 
 # pycocotools' compiled module does not know NumPy 2's copy keyword yet.
@@ -26,20 +24,6 @@ FIGURES = {
     *("KID", "FD (lite0)", "precision", "recall", "density", "coverage"),
     *("diversity", "nearest real", "near copies"),
 }
-
-
-class Eye:
-    """A stand-in for the network: sees the picture at 8 by 6 pixels, and counts what it sees."""
-
-    seen = 0
-
-    def prepare(self, image: Image) -> NDArray[np.float32]:
-        grey = image if image.ndim == 2 else image.mean(axis=2)
-        return cv2.resize(grey.astype(np.float32) / 255, (8, 6), interpolation=cv2.INTER_AREA)
-
-    def run(self, prepared: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        Eye.seen += len(prepared)
-        return np.stack([np.resize(picture, 1280) for picture in prepared])
 
 
 @pytest.fixture(autouse=True)
