@@ -34,6 +34,7 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/rle.py
 	$(BIN)/python benchmarks/augment.py
 	$(BIN)/python benchmarks/augment.py --memory
+	$(BIN)/python benchmarks/distance.py
 
 # The lock holds for Python 3.11; other versions resolve from the ranges in pyproject.toml.
 $(VENV)/ready: requirements.lock pyproject.toml

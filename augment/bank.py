@@ -14,6 +14,7 @@ import numpy as np
 from flawsmith.augment.noise import wobble
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.data.cache import SampleCache
+from flawsmith.data.clusters import clusters
 from flawsmith.data.scan import Component, Scan
 from flawsmith.data.visibility import distance_outside
 from flawsmith.sample import Image, Masks
@@ -79,27 +80,11 @@ def draw_entry(generator: np.random.Generator, bank: Bank, plane: int) -> Entry:
 
 def _clusters(parts: list[Component]) -> list[tuple[tuple[int, int, int, int], int]]:
     """Return (box, area) of the groups of components whose boxes lie within CLUSTER_GAP."""
-    boxes = [((c.x, c.y, c.x + c.width, c.y + c.height), c.area) for c in parts]
-    merged: list[tuple[tuple[int, int, int, int], int]] = []
-    for box, area in boxes:
-        near = [m for m in merged if _near(m[0], box)]
-        while near:
-            merged = [m for m in merged if m not in near]
-            box, area = _join(box, *(m[0] for m in near)), area + sum(m[1] for m in near)
-            near = [m for m in merged if _near(m[0], box)]
-        merged.append((box, area))
-    return merged
-
-
-def _near(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
-    gap_x = max(a[0], b[0]) - min(a[2], b[2])
-    gap_y = max(a[1], b[1]) - min(a[3], b[3])
-    return max(gap_x, gap_y) <= CLUSTER_GAP
-
-
-def _join(*boxes: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    x0, y0, x1, y1 = zip(*boxes, strict=True)
-    return min(x0), min(y0), max(x1), max(y1)
+    boxes = [(c.x, c.y, c.width, c.height) for c in parts]
+    return [
+        ((x, y, x + w, y + h), sum(parts[i].area for i in members))
+        for (x, y, w, h), members in clusters(boxes, CLUSTER_GAP)
+    ]
 
 
 def margin_for(settings: AugmentSettings) -> int:

@@ -1,5 +1,6 @@
-"""Judging: the certificate of each pair, and the report.
+"""Judging: the certificate of each pair, distances to real images, and the report.
 
-May import ``flawsmith.data``. ``certificate.check_pair`` judges one candidate,
-``report.write_report`` joins the sections that each judge contributes.
+May import ``flawsmith.data`` and ``flawsmith.train``. ``certificate.check_pair`` judges one
+candidate, ``distance.measure`` compares two folders, ``report.write_report`` joins the sections
+that each judge contributes.
 """

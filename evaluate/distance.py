@@ -226,7 +226,8 @@ def _closest(
     pairs: list[Pair] = []
     for place in np.argsort(distances, kind="stable"):
         look, (other, trained) = mine[place], known[indices[place]]
-        new = all(pair.made != look.id and pair.real != other.id for pair in pairs)
+        real = (other.id, trained)
+        new = all(pair.made != look.id and (pair.real, pair.trained) != real for pair in pairs)
         if new and len(pairs) < CLOSEST:
             distance = float(distances[place])
             pairs.append(Pair(look.id, other.id, distance, look.box, other.box, trained))

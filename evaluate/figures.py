@@ -1,8 +1,9 @@
 """The figures of one comparison: drawn at equal N from both sides, beside what real halves give."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from flawsmith.errors import InputError
 from flawsmith.evaluate.comparison import Better, Figure
-from flawsmith.evaluate.coverage import coverage
+from flawsmith.evaluate.coverage import Coverage, coverage
 from flawsmith.evaluate.frechet import frechet_distance
 from flawsmith.evaluate.halving import Indices, half_size, halvings
-from flawsmith.evaluate.kernel import kid, mmd2
+from flawsmith.evaluate.kernel import kid, subset_pairs
 from flawsmith.evaluate.neighbours import mean_pairwise, near_copies, nearest
+from flawsmith.evaluate.table import Table
 from flawsmith.progress import track
 from flawsmith.seeding import rng
 
@@ -26,6 +28,8 @@ DRAWS = 100
 SMALLEST = 10
 # At most so many, so that the draws stay a matter of seconds; the full value uses every sample.
 LARGEST = 250
+# Of larger sets a seeded part serves for the draws; copies and full values look at every sample.
+LIMIT = 1500
 NEIGHBOURS = 5
 LESS_IS_BETTER = ("KID", "nearest real", "near copies")
 Array = NDArray[np.float32]
@@ -89,28 +93,20 @@ def figures(
     floors: filled for the next set of candidates with the same real samples, seed and name. label:
     of the progress bars.
     """
-    pool = real.joined(train)
-    closeness = _Closeness.of(pool, made)
     floors = {} if floors is None else floors
     # Matrices this small are not worth the threads: where cores are shared, those cost tenfold.
     with threadpool_limits(1, "blas"):
-        halves = list(halvings(pool.groups, HALVINGS, _generator(seed), n))
+        draws = _Draws(real, train, made, seed, distance_name)
+        halves = list(halvings(draws.groups, HALVINGS, _generator(seed), n))
         if n not in floors:
             shown = track(halves, f"{label}: floors", len(halves))
-            floors[n] = [
-                _measures(pool.features[a], pool.features[b], distance_name) | closeness.of_real(b)
-                for a, b in shown
-            ]
-        values = []
+            floors[n] = [draws.of_halves(first, second) for first, second in shown]
         firsts = [half for half, _ in halves[:DRAWS]]
-        for draw, half in enumerate(track(firsts, f"{label}: values", len(firsts))):
-            generator = rng(seed, "draw", draw)
-            chosen = generator.choice(len(made), n, replace=False)
-            # Without a training side the compared half is the floor's; with one, any real ones.
-            mine = half if train is None else generator.choice(len(real), n, replace=False)
-            found = _measures(real.features[mine], made[chosen], distance_name)
-            values.append(found | closeness.of_made(chosen))
-    full = _full(real.features, made, distance_name, seed) | closeness.of_made(None)
+        values = [
+            draws.of_made(half, n, rng(seed, "draw", draw))
+            for draw, half in enumerate(track(firsts, f"{label}: values", len(firsts)))
+        ]
+        full = draws.of_all()
     return tuple(
         _figure(name, [v[name] for v in values], [f[name] for f in floors[n]], full[name])
         for name in values[0]
@@ -121,57 +117,100 @@ def _generator(seed: int) -> Callable[[int], np.random.Generator]:
     return partial(rng, seed, "halving")
 
 
-def _measures(real: Array, made: Array, distance_name: str) -> Values:
-    found = coverage(real, made, NEIGHBOURS)
-    return {
-        "KID": mmd2(real, made),
-        distance_name: frechet_distance(real, made),
-        "precision": found.precision,
-        "recall": found.recall,
-        "density": found.density,
-        "coverage": found.coverage,
-        "diversity": _diversity(real, made),
+class _Draws:
+    """The samples that draws are taken from: at most LIMIT real and LIMIT made ones, as a table.
+
+    The floor of the near copies is taken half against half, threshold included: among the few parts
+    of a factory the threshold itself is uncertain. Made copies are sought among all real samples.
+    """
+
+    def __init__(
+        self, real: Side, train: Side | None, made: Array, seed: int, distance_name: str
+    ) -> None:
+        self.real, self.made, self.seed, self.name = real, made, seed, distance_name
+        pool = real.joined(train)
+        numbers = {group: number for number, group in enumerate(dict.fromkeys(pool.groups))}
+        codes = np.array([numbers[group] for group in pool.groups])
+        self.apart, _ = nearest(pool.features, pool.features, (codes, codes))
+        self.found, _ = nearest(made, pool.features)
+        kept = _some(len(pool), rng(seed, "pool"))
+        self.groups = tuple(pool.groups[i] for i in kept)
+        self.codes = codes[kept]
+        self.chosen = _some(len(made), rng(seed, "made"))
+        self.table = Table(pool.features[kept], made[self.chosen])
+        # Without a training side the compared half is the floor's; with one, any real ones.
+        self.mine = None if train is None else np.flatnonzero(kept < len(real))
+
+    def of_halves(self, first: Indices, second: Indices) -> Values:
+        apart = self.table.nearest(first, first, self.codes)
+        # A half of one part alone knows no distance between parts.
+        known = apart[np.isfinite(apart)]
+        distances = self.table.nearest(second, first)
+        copies = near_copies(distances, known if len(known) else self.apart)
+        return self._measures(first, second, distances) | {"near copies": copies}
+
+    def of_made(self, half: Indices, n: int, generator: np.random.Generator) -> Values:
+        chosen = generator.choice(len(self.chosen), n, replace=False)
+        mine = half if self.mine is None else generator.choice(self.mine, n, replace=False)
+        rows = len(self.groups) + chosen
+        distances = self.table.nearest(rows, half)
+        copies = near_copies(self.found[self.chosen[chosen]], self.apart)
+        return self._measures(mine, rows, distances) | {"near copies": copies}
+
+    def of_all(self) -> Values:
+        """Return the customary figures, over every sample."""
+        real, made = self.real.features, self.made
+        spread = mean_pairwise(real)
+        return _named(
+            self._kid(),
+            self.name,
+            frechet_distance(real, made),
+            coverage(real, made, NEIGHBOURS),
+            _ratio(mean_pairwise(made), spread),
+            self.found,
+        ) | {"near copies": near_copies(self.found, self.apart)}
+
+    def _kid(self) -> float:
+        generator = rng(self.seed, "KID")
+        if max(len(self.groups), len(self.chosen)) == LIMIT:
+            return kid(self.real.features, self.made, generator)[0]
+        pairs = subset_pairs(len(self.real), len(self.made), generator)
+        offset = len(self.groups)
+        return float(np.mean([self.table.mmd2(i, offset + j) for i, j in pairs]))
+
+    def _measures(self, real: Indices, made: Indices, distances: NDArray[np.float64]) -> Values:
+        table = self.table
+        return _named(
+            table.mmd2(real, made),
+            self.name,
+            table.frechet_distance(real, made),
+            table.coverage(real, made, NEIGHBOURS),
+            _ratio(table.mean_pairwise(made), table.mean_pairwise(real)),
+            distances,
+        )
+
+
+def _some(count: int, generator: np.random.Generator) -> Indices:
+    """Return at most LIMIT of so many, in order."""
+    return np.sort(generator.choice(count, min(count, LIMIT), replace=False))
+
+
+def _named(
+    kid_: float,
+    name: str,
+    distance: float,
+    found: Coverage,
+    diversity: float,
+    nearest_: NDArray[np.float64],
+) -> Values:
+    return {"KID": kid_, name: distance, **asdict(found), "diversity": diversity} | {
+        "nearest real": float(np.median(nearest_))
     }
 
 
-def _full(real: Array, made: Array, distance_name: str, seed: int) -> Values:
-    found = _measures(real, made, distance_name)
-    return found | {"KID": kid(real, made, rng(seed, "KID"))[0]}
-
-
-def _diversity(real: Array, made: Array) -> float:
-    """Mean pairwise distance of the made samples, as a share of the real ones'."""
-    spread = mean_pairwise(real)
-    return mean_pairwise(made) / spread if spread else float(mean_pairwise(made) == 0)
-
-
-@dataclass(frozen=True)
-class _Closeness:
-    """How far each sample lies from the closest real one: of another part, if it is real itself."""
-
-    real: NDArray[np.float64]
-    made: NDArray[np.float64]
-
-    @staticmethod
-    def of(pool: Side, made: Array) -> "_Closeness":
-        numbers = {group: number for number, group in enumerate(dict.fromkeys(pool.groups))}
-        codes = np.array([numbers[group] for group in pool.groups])
-        return _Closeness(
-            nearest(pool.features, pool.features, (codes, codes))[0],
-            nearest(made, pool.features)[0],
-        )
-
-    def of_real(self, chosen: Indices) -> Values:
-        return self._values(self.real[chosen])
-
-    def of_made(self, chosen: Indices | None) -> Values:
-        return self._values(self.made if chosen is None else self.made[chosen])
-
-    def _values(self, distances: NDArray[np.float64]) -> Values:
-        return {
-            "nearest real": float(np.median(distances)),
-            "near copies": near_copies(distances, self.real),
-        }
+def _ratio(made: float, real: float) -> float:
+    """Return the made samples' mean pairwise distance as a share of the real ones'."""
+    return made / real if real else float(made == 0)
 
 
 def _figure(name: str, values: list[float], floors: list[float], full: float) -> Figure:
@@ -179,4 +218,10 @@ def _figure(name: str, values: list[float], floors: list[float], full: float) ->
     better: Better = "low" if less else "high"
     low, high = np.percentile(values, (5, 95))
     floor = np.percentile(floors, 95 if less else 5)
-    return Figure(name, float(np.mean(values)), float(low), float(high), float(floor), better, full)
+    numbers = [_rounded(number) for number in (np.mean(values), low, high, floor)]
+    return Figure(name, numbers[0], numbers[1], numbers[2], numbers[3], better, _rounded(full))
+
+
+def _rounded(value: float | np.floating[Any]) -> float:
+    """Return six digits: the order of additions, which libraries choose, decides the last ones."""
+    return float(f"{value:.6g}")

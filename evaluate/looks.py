@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
+from flawsmith.data.clusters import clusters
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.images import read_image
 from flawsmith.data.scan import Facts, Scan
@@ -22,6 +23,7 @@ CROPS_AN_IMAGE = 4
 # In brackets, so that a class may be called like one of them.
 ALL = "(all)"
 WHOLE = {"good": "(good)", "defective": "(defective)"}
+RESERVED = (ALL, *WHOLE.values())
 
 
 @dataclass(frozen=True)
@@ -46,56 +48,44 @@ def looks(found: Scan, views: Sequence[View]) -> list[Look]:
     """Return the pictures of a scanned data set, sample by sample; samples ``unknown`` have none.
 
     Images count for ``(good)`` or for ``(defective)`` and each of their classes; crops for
-    ``(all)`` and their class.
+    ``(all)`` and their class. Defects that give the very same square, as in an image hardly larger
+    than one, are one picture: none may stand twice in a scope.
     """
     seen: list[Look] = []
     for index, fact in enumerate(found.facts):
         if fact.label == "unknown":
             continue
-        classes = tuple(found.dataset.classes[plane] for plane in fact.planes)
+        classes = tuple(_scope(found.dataset.classes[plane]) for plane in fact.planes)
         whole = (0, 0, fact.width, fact.height)
         if "image" in views:
             scopes = (WHOLE[fact.label], *classes)
             seen.append(Look(index, fact.id, fact.group, "image", scopes, whole, fact.digest))
         if "crop" in views:
+            of_box: dict[Box, tuple[str, ...]] = {}
             for plane, name in zip(fact.planes, classes, strict=True):
                 for box in crop_boxes(fact, plane):
-                    scopes = (ALL, name)
-                    seen.append(Look(index, fact.id, fact.group, "crop", scopes, box, fact.digest))
+                    of_box[box] = (*of_box.get(box, (ALL,)), name)
+            for box, scopes in of_box.items():
+                seen.append(Look(index, fact.id, fact.group, "crop", scopes, box, fact.digest))
     return seen
 
 
+def _scope(name: str) -> str:
+    """Return what a class is called as a scope; one called like another scope must not mix."""
+    return f"class {name}" if name in RESERVED else name
+
+
 def crop_boxes(fact: Facts, plane: int) -> list[Box]:
-    """Return the crops around a class's largest defects in one image, the largest first."""
+    """Return the crops around a class's largest defects in one image, the largest first, each once.
+
+    Squares, unless the image is too small for one.
+    """
     boxes = [(c.x, c.y, c.width, c.height) for c in fact.components if c.plane == plane]
-    merged = sorted(_merged(boxes), key=lambda box: (-box[2] * box[3], box))
-    return [_square(box, fact.width, fact.height) for box in merged[:CROPS_AN_IMAGE]]
-
-
-def _merged(boxes: list[Box]) -> list[Box]:
-    """Join boxes that lie within REACH of one another; a joined box may reach farther ones."""
-    apart: list[Box] = []
-    for box in boxes:
-        while touching := [other for other in apart if _near(box, other)]:
-            apart = [other for other in apart if not _near(box, other)]
-            box = _around([box, *touching])
-        apart.append(box)
-    return apart
-
-
-def _near(a: Box, b: Box) -> bool:
-    return (
-        a[0] - REACH <= b[0] + b[2]
-        and b[0] - REACH <= a[0] + a[2]
-        and a[1] - REACH <= b[1] + b[3]
-        and b[1] - REACH <= a[1] + a[3]
+    merged = sorted(
+        (box for box, _ in clusters(boxes, REACH)), key=lambda box: (-box[2] * box[3], box)
     )
-
-
-def _around(boxes: list[Box]) -> Box:
-    left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
-    right, bottom = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
-    return left, top, right - left, bottom - top
+    squares = dict.fromkeys(_square(box, fact.width, fact.height) for box in merged)
+    return list(squares)[:CROPS_AN_IMAGE]
 
 
 def _square(box: Box, width: int, height: int) -> Box:
