@@ -124,11 +124,18 @@ def compare(
     wanted = {(plan.view, plan.scope) for plan in ready}
     for name, shelf in shelves.items():
         shelf.fill(wanted, extractor, compute, f"features {name}")
-    compared = []
+    compared: list[Comparison] = []
+    known: dict[tuple[tuple[int, ...], ...], Comparison] = {}
     for plan in plans:
         if not plan.refused:
-            floors = compute.floors.setdefault((plan.view, plan.scope), {})
-            plan = _figured(plan, shelves, settings.seed, extractor.distance_name, floors)
+            # With one class, it and all of them are the same pictures.
+            same = tuple(tuple(s.places(plan.view, plan.scope)) for s in shelves.values())
+            if same not in known:
+                floors = compute.floors.setdefault((plan.view, plan.scope), {})
+                known[same] = _figured(
+                    plan, shelves, settings.seed, extractor.distance_name, floors
+                )
+            plan = replace(known[same], scope=plan.scope)
         compared.append(plan)
     name = extractor.name if extractor.genuine else f"{extractor.name}, other weights"
     return Distances(name, extractor.resize, settings.seed, tuple(compared))

@@ -226,7 +226,8 @@ def test_floors_are_kept_between_candidate_sets(tmp_path):
     real = write_scan(tmp_path / "kept", REAL)
     compute = Compute()
     first = compared(tmp_path, real, MADE, compute=compute)
-    assert set(compute.floors) == set(scopes(first))
+    # Where a scope holds the same pictures as another, its floors serve both.
+    assert set(compute.floors) < set(scopes(first))
     second = compared(tmp_path / "b", real, row("b", range(90, 190, 5)), compute=compute)
     assert second == compared(tmp_path / "c", real, row("b", range(90, 190, 5)))
     assert first == compared(tmp_path / "d", real, MADE, compute=compute)
