@@ -17,6 +17,7 @@ from flawsmith.commands.common import (
     workers_flag,
 )
 from flawsmith.commands.tables import Cell, aligned
+from flawsmith.errors import InputError
 
 if TYPE_CHECKING:
     from flawsmith.evaluate.comparison import Comparison
@@ -52,7 +53,9 @@ def command() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Its weights.  [default: lite0's are installed, inception's are looked for]",
 )
-@click.option("--crops", "view", flag_value="crop", type=str, help="Only defect crops.")
+@click.option(
+    "--crops", "view", flag_value="crop", type=str, help="Only defect crops (not with --images)."
+)
 @click.option("--images", "view", flag_value="image", type=str, help="Only whole images.")
 @click.option(
     "--train",
@@ -102,7 +105,8 @@ def distance(
     """Tell how close the images in CANDIDATES are to those in REAL, each figure beside its floor.
 
     The floor is what halves of the real images give when compared with each other. Scopes (clean
-    and defective images, defect crops, classes) with too few samples are named and left out.
+    and defective images, defect crops, classes) with too few samples are named and left out. The
+    flags on reading are for REAL and --train; the layout of CANDIDATES is found by looking.
 
     \b
     Example:
@@ -110,8 +114,13 @@ def distance(
           --train out/dataset/train --report distances.html
     """
     from flawsmith.evaluate.distance import Compute, DistanceSettings, measure
+    from flawsmith.evaluate.report import check_report
     from flawsmith.settings import load_settings
 
+    if report is not None:
+        check_report(report, (real, candidates, *([train] if train else [])))
+    if no_cache and cache is not None:
+        raise InputError("--cache and --no-cache contradict each other", mend="leave one out")
     given = {"features": features, "weights": weights, "seed": seed}
     settings = load_settings(DistanceSettings, None, given | ({"views": (view,)} if view else {}))
     measured = measure(
@@ -129,6 +138,7 @@ def distance(
         "candidates": str(candidates),
         "train": str(train) if train else None,
         **measured.distances.to_json(),
+        "skipped": [str(entry) for dataset in measured.sets for entry in dataset.skipped],
         "report": str(report) if report else None,
     }
     if report is not None:

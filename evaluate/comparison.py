@@ -13,7 +13,7 @@ Box = tuple[int, int, int, int]
 class Figure:
     """One measure, taken over draws of n real and n made samples, and what real halves give.
 
-    value: mean over 100 draws; low, high: their 5th and 95th percentile.
+    value: median of 100 draws; low, high: their 5th and 95th percentile.
     floor: what 95% of 200 halvings of the real samples keep at the same n: their 95th percentile
     where less is better, their 5th where more is.
     full: the measure over all samples at once, where that is customary, else None.
@@ -53,8 +53,9 @@ class Comparison:
     """All figures of one view (whole images or defect crops) and one scope.
 
     scope: ``(good)``, ``(defective)`` (images), ``(all)`` (crops) or a class. n: samples a side in
-    each draw. groups: physical parts among the real ones. refused: why there are no figures, else
-    empty. closest: the closest pairs first, at most one a made sample.
+    each draw. groups: physical parts among the real ones. n_train, train_groups: the training
+    images that serve for the floor too. refused: why there are no figures, else empty.
+    closest: the closest pairs first, at most one a made sample.
     """
 
     view: View
@@ -66,6 +67,8 @@ class Comparison:
     figures: tuple[Figure, ...] = ()
     closest: tuple[Pair, ...] = ()
     refused: str = ""
+    n_train: int = 0
+    train_groups: int = 0
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ class Measured:
     made: DataSet
     train: DataSet | None
 
+    @property
+    def sets(self) -> tuple[DataSet, ...]:
+        return (self.real, self.made, *([self.train] if self.train else []))
+
 
 def measure(
     real: Path,
@@ -115,6 +119,8 @@ def compare(
     """
     sides = {"real": real, "made": made, **({} if train is None else {"train": train})}
     shelves = {name: _Shelf(found, looks(found, settings.views)) for name, found in sides.items()}
+    if "train" in shelves:
+        shelves["train"].set_apart(shelves["real"])
     plans = [
         _plan(view, scope, shelves, settings.seed)
         for view in settings.views
@@ -146,8 +152,14 @@ class _Shelf:
 
     def __init__(self, found: Scan, seen: Sequence[Look]) -> None:
         self.dataset = found.dataset
-        self.seen = seen
+        self.seen = list(seen)
         self.features: dict[int, NDArray[np.float32]] = {}
+
+    def set_apart(self, other: "_Shelf") -> None:
+        """Leave out the pictures that the other shelf has too; groups of one name are two parts."""
+        known = {look.key for look in other.seen}
+        kept = [look for look in self.seen if look.key not in known]
+        self.seen = [replace(look, group=f"train: {look.group}") for look in kept]
 
     def places(self, view: View, scope: str) -> list[int]:
         return [i for i, look in enumerate(self.seen) if look.view == view and scope in look.scopes]
@@ -192,11 +204,18 @@ def _plan(view: View, scope: str, shelves: dict[str, _Shelf], seed: int) -> Comp
         name: tuple(shelf.seen[i].group for i in shelf.places(view, scope))
         for name, shelf in shelves.items()
     }
-    pool = groups["real"] + groups.get("train", ())
-    made = len(groups["made"])
-    plan = Comparison(view, scope, len(groups["real"]), len(set(groups["real"])), made)
+    train, made = groups.get("train", ()), len(groups["made"])
+    plan = Comparison(
+        view,
+        scope,
+        len(groups["real"]),
+        len(set(groups["real"])),
+        made,
+        n_train=len(train),
+        train_groups=len(set(train)),
+    )
     try:
-        return replace(plan, n=draw_size(groups["real"], pool, made, seed))
+        return replace(plan, n=draw_size(groups["real"], train, made, seed))
     except InputError as error:
         return replace(plan, refused=error.what)
 

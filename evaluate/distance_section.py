@@ -30,7 +30,6 @@ MEANINGS = {
     "recall": "Less varied",
     "coverage": "Less varied",
     "diversity": "Less varied",
-    "near copies": "Perhaps copied",
 }
 # What a figure is, and what it must not be taken for; "FD" stands for every Frechet distance.
 EXPLAINED = {
@@ -69,10 +68,10 @@ EXPLAINED = {
         "Copies score best here: read it together with the near copies.",
     ),
     "near copies": (
-        "Share of the made pictures that are closer to a real one than 95% of the real ones are to "
-        "any of another part.",
-        "About 0.05 is usual. A method that pastes real defects comes close to them by design; "
-        "look at the pairs.",
+        "Share of the made pictures that come twice as close to a real one as real ones of other "
+        "parts usually do.",
+        "New samples hardly ever do. Methods that move or paste real defects come close to them by "
+        "design; look at the pairs.",
     ),
 }
 
@@ -143,10 +142,20 @@ def verdict(comparison: Comparison) -> str:
     if comparison.refused:
         return f"not compared: {comparison.refused}."
     beyond = [figure for figure in comparison.figures if not figure.inside]
+    copied = [figure for figure in beyond if figure.name == "near copies"]
+    if copied:
+        beyond.remove(copied[0])
     total = len(comparison.figures)
-    number = f"all {total}" if not beyond else f"{total - len(beyond) or 'none'} of {total}"
+    within = total - len(beyond) - len(copied)
+    number = f"all {total}" if within == total else f"{within or 'none'} of {total}"
     text = f"as close to the real ones as real ones are to each other in {number} figures"
     texts = [f"{text} (n = {comparison.n:,} a side)."]
+    if copied:
+        # First: copies make all the distances look well.
+        share = f"{copied[0].value:.0%} of them are near copies of real ones"
+        texts = [
+            f"suspect: {share} (of alike ones at most {copied[0].floor:.0%}). They are {texts[0]}"
+        ]
     for meaning in dict.fromkeys(("Farther", *MEANINGS.values())):
         found = [f for f in beyond if MEANINGS.get(f.name, "Farther") == meaning]
         if found:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Name = Literal["lite0", "inception"]
 NAMES: tuple[Name, ...] = get_args(Name)
 Features = NDArray[np.float32]
+# Of our own preparation and pooling: features of another one are not reused.
+REVISION = 1
 # New features are written to the store whenever so many have come together.
 SAVE_EVERY = 512
 
@@ -114,7 +116,7 @@ def _extractor(name: Name, path: Path, digest: str, genuine: bool, called: str) 
         name=name,
         weights=path,
         digest=digest,
-        version=f"{name}-{digest[:16]}-bilinear{rule.side}{smooth}",
+        version=f"{name}-{digest[:16]}-bilinear{rule.side}{smooth}-{REVISION}",
         genuine=genuine,
         distance_name=called if genuine else f"FD ({name}, other weights)",
         resize=rule.words,

@@ -29,9 +29,11 @@ SMALLEST = 10
 # At most so many, so that the draws stay a matter of seconds; the full value uses every sample.
 LARGEST = 250
 # Of larger sets a seeded part serves for the draws; copies and full values look at every sample.
-LIMIT = 1500
+LIMIT = 1000
 NEIGHBOURS = 5
 LESS_IS_BETTER = ("KID", "nearest real", "near copies")
+# Up to this share is no finding: among twenty samples it is one odd pair.
+FEW_COPIES = 0.05
 Array = NDArray[np.float32]
 Values = dict[str, float]
 
@@ -53,23 +55,30 @@ class Side:
         return Side(features, self.groups + other.groups)
 
 
-def draw_size(real: tuple[str, ...], pool: tuple[str, ...], made: int, seed: int) -> int:
+def draw_size(real: tuple[str, ...], train: tuple[str, ...], made: int, seed: int) -> int:
     """Return the samples a side of each draw; raises InputError when they are too few.
 
-    real, pool: groups of the compared real samples, and of all real ones, whose halves give the
-    floor; made: number of made samples.
+    real, train: groups of the compared real samples, and of those the made ones come from (empty if
+    they are not known apart); made: number of made samples.
     """
-    parts = len(set(pool))
-    half = half_size(pool, HALVINGS, _generator(seed)) if parts > 1 else 0
-    if half < SMALLEST:
-        raise InputError(
-            f"{len(pool)} real samples of {parts} parts give halves of {half}, and {SMALLEST} are "
-            f"needed: about {2 * SMALLEST} real samples of several parts"
-        )
+    kept = tuple(real[i] for i in _some(len(real), seed, "real"))
+    pool = kept + tuple(train[i] for i in _some(len(train), seed, "train"))
+    parts = len(set(kept)) if train else None
+    count = len(set(pool))
+    half = half_size(pool, HALVINGS, _generator(seed), parts) if count > 1 and kept else 0
     for found, who in ((len(real), "real"), (made, "made")):
         if found < SMALLEST:
-            raise InputError(f"{found} {who} samples, and {SMALLEST} are needed")
-    return min(half, len(real), made, LARGEST)
+            raise InputError(f"{_plural(found, who + ' sample')}, and {SMALLEST} are needed")
+    if half < SMALLEST:
+        raise InputError(
+            f"{_plural(len(pool), 'real sample')} of {_plural(count, 'part')} give halves of "
+            f"{half}, and {SMALLEST} are needed: about {2 * SMALLEST} real samples of several parts"
+        )
+    return min(half, len(kept), made, LARGEST)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 # What halves of the real samples give, draw by draw, by n: the same for every candidate set.
@@ -97,7 +106,7 @@ def figures(
     # Matrices this small are not worth the threads: where cores are shared, those cost tenfold.
     with threadpool_limits(1, "blas"):
         draws = _Draws(real, train, made, seed, distance_name)
-        halves = list(halvings(draws.groups, HALVINGS, _generator(seed), n))
+        halves = list(halvings(draws.groups, HALVINGS, _generator(seed), n, draws.parts))
         if n not in floors:
             shown = track(halves, f"{label}: floors", len(halves))
             floors[n] = [draws.of_halves(first, second) for first, second in shown]
@@ -120,8 +129,8 @@ def _generator(seed: int) -> Callable[[int], np.random.Generator]:
 class _Draws:
     """The samples that draws are taken from: at most LIMIT real and LIMIT made ones, as a table.
 
-    The floor of the near copies is taken half against half, threshold included: among the few parts
-    of a factory the threshold itself is uncertain. Made copies are sought among all real samples.
+    Made copies are sought among all real samples, and the floor of the near copies is taken half
+    against half.
     """
 
     def __init__(
@@ -133,13 +142,17 @@ class _Draws:
         codes = np.array([numbers[group] for group in pool.groups])
         self.apart, _ = nearest(pool.features, pool.features, (codes, codes))
         self.found, _ = nearest(made, pool.features)
-        kept = _some(len(pool), rng(seed, "pool"))
+        mine = _some(len(real), seed, "real")
+        others = len(real) + _some(len(pool) - len(real), seed, "train")
+        kept = np.concatenate([mine, others])
         self.groups = tuple(pool.groups[i] for i in kept)
         self.codes = codes[kept]
-        self.chosen = _some(len(made), rng(seed, "made"))
+        self.chosen = _some(len(made), seed, "made")
         self.table = Table(pool.features[kept], made[self.chosen])
-        # Without a training side the compared half is the floor's; with one, any real ones.
-        self.mine = None if train is None else np.flatnonzero(kept < len(real))
+        # With a training side the floor imitates the two: as many parts as the real one has face
+        # all others. Without one, a half of the real samples is compared.
+        self.mine = None if train is None else np.arange(len(mine))
+        self.parts = None if train is None else len(set(self.groups[: len(mine)]))
 
     def of_halves(self, first: Indices, second: Indices) -> Values:
         apart = self.table.nearest(first, first, self.codes)
@@ -172,7 +185,7 @@ class _Draws:
 
     def _kid(self) -> float:
         generator = rng(self.seed, "KID")
-        if max(len(self.groups), len(self.chosen)) == LIMIT:
+        if len(self.real) > LIMIT or len(self.made) > LIMIT:
             return kid(self.real.features, self.made, generator)[0]
         pairs = subset_pairs(len(self.real), len(self.made), generator)
         offset = len(self.groups)
@@ -190,9 +203,9 @@ class _Draws:
         )
 
 
-def _some(count: int, generator: np.random.Generator) -> Indices:
+def _some(count: int, seed: int, name: str) -> Indices:
     """Return at most LIMIT of so many, in order."""
-    return np.sort(generator.choice(count, min(count, LIMIT), replace=False))
+    return np.sort(rng(seed, "some", name).choice(count, min(count, LIMIT), replace=False))
 
 
 def _named(
@@ -218,7 +231,9 @@ def _figure(name: str, values: list[float], floors: list[float], full: float) ->
     better: Better = "low" if less else "high"
     low, high = np.percentile(values, (5, 95))
     floor = np.percentile(floors, 95 if less else 5)
-    numbers = [_rounded(number) for number in (np.mean(values), low, high, floor)]
+    if name == "near copies":
+        floor = max(float(floor), FEW_COPIES)
+    numbers = [_rounded(number) for number in (np.median(values), low, high, floor)]
     return Figure(name, numbers[0], numbers[1], numbers[2], numbers[3], better, _rounded(full))
 
 

@@ -14,34 +14,41 @@ Indices = NDArray[np.int64]
 GeneratorOf = Callable[[int], np.random.Generator]
 
 
-def half_size(groups: Sequence[str], count: int, generator_of: GeneratorOf) -> int:
+def half_size(
+    groups: Sequence[str], count: int, generator_of: GeneratorOf, parts: int | None = None
+) -> int:
     """Return the largest n that all of the ``count`` draws can give: their smallest half.
 
-    groups: the physical part of each sample. Raises ValueError unless there are two or more, and
-    ``count`` is 1 or more.
+    groups: the physical part of each sample; parts: as for ``halvings``. Raises ValueError unless
+    there are two or more groups, more than ``parts``, and ``count`` is 1 or more.
     """
     if count < 1:
         raise ValueError(f"{count} draws")
     codes = _codes(groups)
-    return min(min(map(len, _halves(codes, generator_of(draw)))) for draw in range(count))
+    return min(min(map(len, _halves(codes, generator_of(draw), parts))) for draw in range(count))
 
 
 def halvings(
-    groups: Sequence[str], count: int, generator_of: GeneratorOf, n: int | None = None
+    groups: Sequence[str],
+    count: int,
+    generator_of: GeneratorOf,
+    n: int | None = None,
+    parts: int | None = None,
 ) -> Iterator[tuple[Indices, Indices]]:
     """Yield ``count`` pairs of halves: the indices of n samples each, no group in both.
 
     Whole groups, the largest first, the others in random order, join the smaller half; both are
-    then cut to n by drawing without replacement. n: default ``half_size``.
+    then cut to n by drawing without replacement. n: default ``half_size``. parts: so many groups
+    make up the first half and all others the second, as a test part faces its training part.
     Raises ValueError as ``half_size`` does, and when a draw cannot give n.
     """
-    most = half_size(groups, count, generator_of)
+    most = half_size(groups, count, generator_of, parts)
     n = most if n is None else n
     if not 1 <= n <= most:
         raise ValueError(f"n = {n}, but halves of {most} can be had")
     codes = _codes(groups)
     for draw in range(count):
-        yield _cut_halves(codes, generator_of(draw), n)
+        yield _cut_halves(codes, generator_of(draw), n, parts)
 
 
 def _codes(groups: Sequence[str]) -> Indices:
@@ -52,8 +59,15 @@ def _codes(groups: Sequence[str]) -> Indices:
     return np.array([numbers[group] for group in groups])
 
 
-def _halves(codes: Indices, generator: np.random.Generator) -> tuple[Indices, Indices]:
+def _halves(
+    codes: Indices, generator: np.random.Generator, parts: int | None
+) -> tuple[Indices, Indices]:
     sizes = np.bincount(codes)
+    if parts is not None:
+        if not 1 <= parts < len(sizes):
+            raise ValueError(f"{parts} of {len(sizes)} groups leave none for the other half")
+        first = np.isin(codes, generator.permutation(len(sizes))[:parts])
+        return np.flatnonzero(first), np.flatnonzero(~first)
     second = np.zeros(len(sizes), bool)
     filled = [0, 0]
     order = generator.permutation(len(sizes))
@@ -69,8 +83,10 @@ def _halves(codes: Indices, generator: np.random.Generator) -> tuple[Indices, In
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)
 
 
-def _cut_halves(codes: Indices, generator: np.random.Generator, n: int) -> tuple[Indices, Indices]:
-    first, second = _halves(codes, generator)
+def _cut_halves(
+    codes: Indices, generator: np.random.Generator, n: int, parts: int | None
+) -> tuple[Indices, Indices]:
+    first, second = _halves(codes, generator, parts)
     return (
         generator.choice(first, n, replace=False),
         generator.choice(second, n, replace=False),

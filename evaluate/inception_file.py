@@ -17,6 +17,10 @@ NAME = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 TRUSTED = {SHA256: f"{NAME} of pytorch-fid"}
 VARIABLE = "FLAWSMITH_INCEPTION"
+MEND = (
+    f"get {NAME} from the release 'fid_weights' of pytorch-fid on GitHub and pass it with "
+    f"--weights or {VARIABLE}, or use --features lite0"
+)
 
 
 def inception_file(weights: Path | None = None) -> Path:
@@ -24,10 +28,12 @@ def inception_file(weights: Path | None = None) -> Path:
 
     The last is downloaded if it is not there or damaged. Raises InputError if that fails.
     """
-    if weights is not None:
-        return weights
-    if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser()
+    named = weights or os.environ.get(VARIABLE)
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise InputError("no Inception weights there", where=path, mend=MEND)
+        return path
     path = hub_folder() / "checkpoints" / NAME
     if not path.is_file() or file_sha256(path) != SHA256:
         _download(path)
@@ -58,6 +64,5 @@ def _download(path: Path) -> None:
     except (OSError, RuntimeError, HTTPException) as error:
         raise InputError(
             f"the Inception weights {NAME} are not here and could not be downloaded: {error}",
-            mend="get that file from the release 'fid_weights' of pytorch-fid on GitHub and pass "
-            f"it with --weights or {VARIABLE}, or use --features lite0",
+            mend=MEND,
         ) from error

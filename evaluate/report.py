@@ -16,7 +16,10 @@ from markupsafe import Markup
 from flawsmith import __version__
 from flawsmith.data.images import write_bytes
 from flawsmith.data.writing import make_folder
-from flawsmith.errors import OutputError
+from flawsmith.errors import InputError, OutputError
+
+# By this a report is known as one.
+MARK = b'<meta name="generator" content="flawsmith">'
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,24 @@ class Section:
     title: str
     template: str
     context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_report(path: Path, folders: Sequence[Path]) -> None:
+    """Raise before a long job what would make its report fail, or cost the user a file.
+
+    folders: of the user's data; a report is not written into those.
+    """
+    target = path.resolve()
+    for folder in folders:
+        if target.is_relative_to(folder.resolve()):
+            raise InputError(
+                f"the report would lie in the data folder {folder}",
+                where=path,
+                mend="choose another place",
+            )
+    if path.is_dir() or (path.exists() and MARK not in path.read_bytes()[:4096]):
+        raise InputError("it exists and is no report of flawsmith", where=path, mend="another name")
+    make_folder(path.parent)
 
 
 def write_report(

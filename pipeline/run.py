@@ -57,7 +57,8 @@ def run(
     options = options or ReadOptions()
     source = check_run(src, out, settings, options)
     judge = open_judge(settings, device)
-    with run_folder(out, _record(src, settings, options)) as stages:
+    features = judge.extractor.version if judge else None
+    with run_folder(out, _record(src, settings, options, features)) as stages:
         found = read_stage(stages, source, options, workers)
         show(found.dataset)
         parts = split_stage(stages, found, settings)
@@ -101,13 +102,16 @@ def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions)
     return open_source(src, out, options)
 
 
-def _record(src: Path, settings: RunSettings, options: ReadOptions) -> str:
+def _record(src: Path, settings: RunSettings, options: ReadOptions, features: str | None) -> str:
     """Return what ``run.json`` keeps: everything that decides the result but the data itself."""
+    # Weights are known by their digest, which is in the version: a path says nothing elsewhere.
+    chosen = settings.model_dump(mode="json", exclude={"weights"})
     content = {
         "flawsmith": __version__,
         "source": printable(src.resolve().name),
         "read": asdict(options),
-        "settings": settings.model_dump(mode="json"),
+        "settings": chosen,
+        "features": features,
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 

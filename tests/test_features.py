@@ -62,7 +62,7 @@ def test_what_the_extractor_says(extractor):
     assert extractor.genuine
     assert extractor.distance_name == "FD (lite0)"
     assert "224x224" in extractor.resize
-    assert extractor.version == "lite0-579344248a93e230-bilinear224-antialias"
+    assert extractor.version == "lite0-579344248a93e230-bilinear224-antialias-1"
     with pytest.raises(InputError, match=r"no such features: 'vgg'.*lite0, inception"):
         open_extractor("vgg")
 

@@ -39,8 +39,8 @@ def side(features: Array, part: int = 1, prefix: str = "") -> Side:
 def judged(
     real: Side, made: Array, train: Side | None = None, *, seed: int = 0, n: int | None = None
 ) -> Found:
-    pool = real.joined(train).groups
-    n = draw_size(real.groups, pool, len(made), seed) if n is None else n
+    others = train.groups if train else ()
+    n = draw_size(real.groups, others, len(made), seed) if n is None else n
     return {figure.name: figure for figure in figures(real, train, made, n, seed, NAME)}
 
 
@@ -53,9 +53,9 @@ def numbers(found: Found) -> list[float]:
     ]
 
 
-def refusal(real: Sequence[str], made: int, pool: Sequence[str] | None = None) -> str:
+def refusal(real: Sequence[str], made: int, train: Sequence[str] = ()) -> str:
     with pytest.raises(InputError) as caught:
-        draw_size(tuple(real), tuple(real if pool is None else pool), made, 0)
+        draw_size(tuple(real), tuple(train), made, 0)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -64,13 +64,18 @@ def parts(count: int) -> tuple[str, ...]:
     return tuple(f"part-{i}" for i in range(count))
 
 
+def others(count: int) -> tuple[str, ...]:
+    return tuple(f"train-{i}" for i in range(count))
+
+
 def test_too_few_samples_are_refused_with_what_is_needed():
     needed = "and 10 are needed: about 20 real samples of several parts"
-    assert refusal(parts(2), 50) == f"2 real samples of 2 parts give halves of 1, {needed}"
+    assert refusal(parts(2), 50) == "2 real samples, and 10 are needed"
     assert refusal(parts(19), 50) == f"19 real samples of 19 parts give halves of 9, {needed}"
-    assert refusal((), 50).startswith("0 real samples of 0 parts give halves of 0")
+    assert refusal((), 50) == "0 real samples, and 10 are needed"
+    assert refusal(("one",), 50) == "1 real sample, and 10 are needed"
     # However many: one part has no halves.
-    assert refusal(["one"] * 60, 50) == f"60 real samples of 1 parts give halves of 0, {needed}"
+    assert refusal(["one"] * 60, 50) == f"60 real samples of 1 part give halves of 0, {needed}"
     # One large part and two small ones: the small ones are the other half.
     assert "give halves of 2" in refusal(["one"] * 60 + ["two", "three"], 50)
 
@@ -79,20 +84,21 @@ def test_too_few_of_one_side_are_refused_with_what_is_needed():
     assert refusal(parts(40), 9) == "9 made samples, and 10 are needed"
     assert refusal(parts(40), 0) == "0 made samples, and 10 are needed"
     # The training side gives the halves, but there is too little to compare with.
-    assert refusal(parts(9), 50, pool=parts(80)) == "9 real samples, and 10 are needed"
+    assert refusal(parts(9), 50, train=others(80)) == "9 real samples, and 10 are needed"
 
 
 def test_n_is_the_smallest_of_what_there_is():
-    def n(real: int, made: int, pool: int | None = None) -> int:
-        return draw_size(parts(real), parts(real if pool is None else pool), made, 0)
+    def n(real: int, made: int, train: int = 0) -> int:
+        return draw_size(parts(real), others(train), made, 0)
 
     assert n(20, 10) == SMALLEST == 10
     assert n(61, 500) == 30  # the smaller half
     assert n(61, 25) == 25
-    assert n(28, 500, pool=100) == 28  # 50 with the training samples, but only 28 real ones
+    assert n(28, 500, train=72) == 28  # as many parts as the real side has, against 72
+    assert n(72, 500, train=28) == 28
     assert n(2000, 3000) == LARGEST
     # Whole parts go to one half: of 5 parts of 8, one half has two.
-    assert draw_size(tuple("abcde") * 8, tuple("abcde") * 8, 90, 0) == 16
+    assert draw_size(tuple("abcde") * 8, (), 90, 0) == 16
 
 
 def test_alike_samples_are_within_the_floors():
@@ -174,8 +180,39 @@ def test_the_training_side_joins_the_floor():
     assert joined[NAME].full == alone[NAME].full
     assert joined[NAME].value == pytest.approx(alone[NAME].value, rel=0.2)
     # And as nobody's part is in both sides, more samples a draw can be had.
-    pool = real.groups + train.groups
-    assert draw_size(real.groups, pool, 40, 0) == 40 > draw_size(real.groups, real.groups, 40, 0)
+    assert draw_size(real.groups, train.groups, 40, 0) == 40 > draw_size(real.groups, (), 40, 0)
+
+
+def test_the_floor_has_as_few_parts_as_the_real_side():
+    # Parts differ much more than photos of one: what a few parts give must be the measure.
+    def photos(count: int, *key: int | str) -> Array:
+        centres = np.repeat(cloud(count, "parts", *key, scale=2), 8, axis=0)
+        return centres + cloud(8 * count, "photos", *key, scale=0.5)
+
+    beyond = 0
+    for seed in range(6):
+        real, train = side(photos(6, "real", seed), 8), side(photos(14, "train", seed), 8, "t")
+        found = judged(real, photos(14, "made", seed), train, seed=seed)
+        beyond += sum(not figure.inside for figure in found.values())
+    assert beyond <= 5  # of 54; halving all the parts instead calls more than half of them
+
+
+def test_more_samples_than_the_draws_take():
+    real, train = side(cloud(300, "real"), 3), side(cloud(1400, "train"), 3, prefix="train-")
+    found = judged(real, cloud(1100, "made"), train)
+    assert sum(figure.inside for figure in found.values()) >= 8
+    copies = np.concatenate([cloud(900, "made"), train.features[-200:]])
+    assert judged(real, copies, train)["near copies"].full == pytest.approx(200 / 1100, abs=0.03)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_some_copies_among_new_samples_are_called(share):
+    real = cloud(60, "real")
+    count = int(share * 100)
+    made = np.concatenate([cloud(100 - count, "made"), real[:count] + cloud(count, scale=0.01)])
+    found = judged(side(real), made)["near copies"]
+    assert found.full == pytest.approx(share)
+    assert not found.inside
 
 
 def test_mode_collapse_lowers_diversity_and_recall():

@@ -95,9 +95,13 @@ def test_where_the_file_is_looked_for(small_file, monkeypatch, tmp_path):
     small_file.parent.mkdir(parents=True)
     small_file.write_bytes(CONTENT)
     assert inception_file.inception_file() == small_file
+    for name in ("named.pth", "given"):
+        (tmp_path / name).write_bytes(CONTENT)
     monkeypatch.setenv("FLAWSMITH_INCEPTION", str(tmp_path / "named.pth"))
     assert inception_file.inception_file() == tmp_path / "named.pth"
     assert inception_file.inception_file(tmp_path / "given") == tmp_path / "given"
+    with pytest.raises(InputError, match=r"release .fid_weights. of pytorch-fid.*--features lite0"):
+        inception_file.inception_file(tmp_path / "missing")
 
 
 def test_the_download(small_file, monkeypatch, tmp_path, capsys):

@@ -75,7 +75,7 @@ def load_into(module: "nn.Module", tensors: "Mapping[str, Tensor]", where: objec
         _few("missing", (name for name in needed if name not in tensors)),
         _few("surplus", (name for name in tensors if name not in own)),
         _few("of another shape", (_shapes(n, tensors[n], own[n]) for n in both)),
-        _few("not finite", (n for n in both if not bool(tensors[n].isfinite().all()))),
+        _few("not finite", (n for n in both if _usual(tensors[n]) and not _finite(tensors[n]))),
     ]
     if any(faults):
         told = "; ".join(filter(None, faults))
@@ -97,9 +97,20 @@ def _shapes(name: str, found: "Tensor", wanted: "Tensor") -> str:
     """Return what is wrong with a tensor's shape or kind of number; empty if nothing is."""
     if found.shape != wanted.shape:
         return f"{name} {tuple(found.shape)}, wanted {tuple(wanted.shape)}"
-    if found.is_floating_point() != wanted.is_floating_point():
+    alike = _usual(found) and wanted.is_floating_point()
+    if not alike and found.dtype != wanted.dtype:
         return f"{name} {found.dtype}, wanted {wanted.dtype}"
     return ""
+
+
+def _usual(tensor: "Tensor") -> bool:
+    """Return whether torch can reckon with the tensor: a stranger's file may hold odd floats."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return kind in ("float16", "bfloat16", "float32", "float64")
+
+
+def _finite(tensor: "Tensor") -> bool:
+    return bool(tensor.isfinite().all())
 
 
 def _few(fault: str, names: Iterable[str]) -> str:

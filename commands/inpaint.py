@@ -1,0 +1,149 @@
+"""``flawsmith inpaint``: train a generator of defects, and paint with it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flawsmith.commands.common import (
+    emit,
+    json_flag,
+    read_flags,
+    read_options,
+    seed_setting,
+    show_reading,
+    source_argument,
+    workers_flag,
+)
+from flawsmith.commands.inpaint_apply import apply, shown
+from flawsmith.inpaint.settings import OFFERED_DISCRIMINATORS, OFFERED_GENERATORS, PRESETS
+from flawsmith.progress import say
+
+if TYPE_CHECKING:
+    from flawsmith.inpaint.training import Setup
+    from flawsmith.train.loop import Trained
+
+
+@click.group("inpaint")
+def command() -> None:
+    """Paint defects into clean images, where and of what class you want.
+
+    \b
+    Example:
+      flawsmith inpaint train photos/ run/
+      flawsmith inpaint apply run/ photos/ painted/ --count 1000 --preview grid.png
+    """
+
+
+command.add_command(apply)
+
+
+@command.command("train")
+@source_argument
+@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="small",
+    show_default=True,
+    help="tiny: a try in a minute; small: two CPU cores, minutes; large: GPUs, 256x256 crops.",
+)
+@click.option("--steps", type=click.IntRange(1), help="Training steps in all.  [default: preset]")
+@click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: preset]")
+@click.option("--generator", type=click.Choice(OFFERED_GENERATORS), help="What paints.")
+@click.option("--discriminator", type=click.Choice(OFFERED_DISCRIMINATORS), help="What judges.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YAML file with any setting, over the preset's; flags go before it.",
+)
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: auto]")
+@click.option(
+    "--num-processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share each batch: one a GPU.",
+)
+@click.option("--precision", type=click.Choice(["no", "bf16"]), help="bf16: quicker on GPUs.")
+@click.option("--compile", is_flag=True, default=None, help="Use torch.compile.")
+@click.option("--dry-run", is_flag=True, help="Print the settings and what was seen, then stop.")
+@read_flags
+@seed_setting
+@workers_flag
+@json_flag
+def train(
+    src: Path,
+    run: Path,
+    preset: str,
+    config: Path | None,
+    num_processes: int,
+    dry_run: bool,
+    workers: int,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Train a generator on the defects of the data set SRC, in the folder RUN.
+
+    The same command again goes on where it stopped. RUN keeps the masks, and no picture, of SRC.
+
+    \b
+    Example:
+      flawsmith inpaint train photos/ run/ --preset small --steps 1500
+    """
+    from flawsmith.data.jobs import open_source
+    from flawsmith.inpaint.training import setup_of, train_inpaint
+
+    options = read_options(flags)
+    setup = setup_of(preset, config, flags)
+    if dry_run:
+        dataset = open_source(src, run, options)
+        plan = {
+            "preset": preset,
+            **_settings(setup),
+            "format": dataset.format,
+            "images": len(dataset),
+            "classes": list(dataset.classes),
+            "notices": list(dataset.notices),
+        }
+        emit(plan, as_json, (f"{name}: {value}" for name, value in plan.items()))
+        return
+    say(f"preset {preset}: {shown(setup.inpaint)}, {shown(setup.loop)}")
+    done = train_inpaint(
+        src,
+        run,
+        setup,
+        options=options,
+        workers=workers,
+        num_processes=num_processes,
+        show=show_reading,
+    )
+    emit(*_trained(run, done, setup, as_json))
+
+
+def _trained(
+    run: Path, done: "Trained", setup: "Setup", as_json: bool
+) -> tuple[dict[str, Any], bool, list[str]]:
+    result = {
+        "run": str(run),
+        "weights": str(done.weights),
+        "steps": done.steps,
+        "made": done.made,
+        "seconds": round(done.seconds, 3),
+        "steps_per_second": round(done.steps_per_second, 3),
+        **_settings(setup),
+    }
+    rate = f", {done.made} of them now, {done.steps_per_second:.2f} a second" if done.made else ""
+    lines = [
+        f"{run}: {done.steps} steps{rate}",
+        f"weights: {done.weights}",
+        f"paint with: flawsmith inpaint apply {run} CLEAN OUT --count 100",
+    ]
+    return result, as_json, lines
+
+
+def _settings(setup: "Setup") -> dict[str, Any]:
+    return {
+        "inpaint": setup.inpaint.model_dump(mode="json"),
+        "training": setup.loop.model_dump(mode="json"),
+    }

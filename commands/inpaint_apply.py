@@ -1,0 +1,162 @@
+"""``flawsmith inpaint apply``; its own settings, printed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flawsmith.commands.common import (
+    device_flag,
+    emit,
+    json_flag,
+    listed,
+    out_argument,
+    overwrite_flag,
+    read_flags,
+    read_options,
+    seed_setting,
+    show_reading,
+    workers_flag,
+)
+from flawsmith.progress import say
+
+if TYPE_CHECKING:
+    from flawsmith.data.build import Built
+    from flawsmith.settings import Settings
+
+
+def _span(kind: type) -> Callable[..., tuple[Any, ...] | None]:
+    """Return a click callback that reads ``1-3``, or ``2`` as 2-2."""
+
+    def parse(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        if value is None:
+            return None
+        low, _, high = value.partition("-")
+        try:
+            return kind(low), kind(high or low)
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r} is no range such as 1-3") from error
+
+    return parse
+
+
+def shown(settings: "Settings") -> str:
+    """Return all settings in one line."""
+    return ", ".join(f"{k} {v}" for k, v in settings.model_dump(mode="json").items())
+
+
+@click.command("apply")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("backgrounds", type=click.Path(path_type=Path))
+@out_argument
+@click.option("--count", type=click.IntRange(1), help="Samples to make.  [default: 200]")
+@click.option(
+    "--masks",
+    metavar="bank|procedural|DIR",
+    help="The run's own masks, drawn ones, or yours: DIR has a sub-folder a class.  "
+    "[default: bank]",
+)
+@click.option("--classes", callback=listed(str), metavar="A,B", help="Only these classes.")
+@click.option(
+    "--per-image", callback=_span(int), metavar="1-3", help="Defects an image.  [default: 1-2]"
+)
+@click.option(
+    "--strength",
+    callback=_span(float),
+    metavar="0.7-1.2",
+    help="Factor on the painted change.  [default: 1]",
+)
+@click.option(
+    "--roi",
+    type=click.Path(path_type=Path),
+    help="PNG, non-zero where defects may lie.  [default: the part, found automatically]",
+)
+@click.option(
+    "--position",
+    type=click.Choice(["uniform", "empirical"]),
+    help="Anywhere in the region, or where real ones lie.  [default: empirical]",
+)
+@click.option(
+    "--preview",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also draw the first samples with mask outlines into this PNG.",
+)
+@click.option("--to", default="folder", show_default=True, help="Format of the data set written.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YAML file with any setting; flags go before it.",
+)
+@device_flag
+@read_flags
+@seed_setting
+@workers_flag
+@overwrite_flag
+@json_flag
+def apply(
+    run: Path,
+    backgrounds: Path,
+    out: Path,
+    masks: str | None,
+    preview: Path | None,
+    to: str,
+    config: Path | None,
+    device: str,
+    workers: int,
+    overwrite: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Paint COUNT labelled samples into the clean images of BACKGROUNDS, as the data set OUT.
+
+    Outside of a defect's mask and a few pixels around it, every pixel stays what it was.
+
+    \b
+    Example:
+      flawsmith inpaint apply run/ photos/ painted/ --count 1000 --classes crack --per-image 1-3
+    """
+    from flawsmith.augment.preview import check_preview, write_preview
+    from flawsmith.inpaint.apply import apply as paint
+    from flawsmith.inpaint.apply_settings import ApplySettings
+    from flawsmith.settings import load_settings
+
+    options = read_options(flags)
+    settings = load_settings(ApplySettings, config, {**flags, **_mask_source(masks)})
+    if preview is not None:
+        check_preview(preview, to)
+    say(shown(settings))
+    built = paint(
+        run,
+        backgrounds,
+        out,
+        settings,
+        options=options,
+        device=device,
+        to=to,
+        workers=workers,
+        overwrite=overwrite,
+        show=show_reading,
+    )
+    if preview is not None:
+        write_preview(out, preview)
+    result = {"out": str(out), **vars(built), "preview": str(preview) if preview else None}
+    emit(result, as_json, _painted(out, built, settings.count))
+
+
+def _mask_source(text: str | None) -> dict[str, Any]:
+    if text == "gan":
+        raise click.BadParameter(
+            "masks drawn by a GAN are not there yet; bank, procedural or a folder",
+            param_hint="--masks",
+        )
+    if text in (None, "bank", "procedural"):
+        return {"masks": text}
+    return {"masks": "folder", "mask_folder": Path(text)}
+
+
+def _painted(out: Path, built: "Built", count: int) -> list[str]:
+    lines = [f"{out}: {sum(built.labels.values())} of {count} samples"]
+    lines += [f"  {n} not made: {reason}" for reason, n in built.refused.items()]
+    lines += [f"  {n} drawn again: {reason}" for reason, n in built.redrawn.items()]
+    return lines + [f"  note: {notice}" for notice in built.notices]
