@@ -230,9 +230,9 @@ def _figure(name: str, values: list[float], floors: list[float], full: float) ->
     less = name in LESS_IS_BETTER or name.startswith(("FD", "FID"))
     better: Better = "low" if less else "high"
     low, high = np.percentile(values, (5, 95))
-    floor = np.percentile(floors, 95 if less else 5)
+    floor = float(np.percentile(floors, 95 if less else 5))
     if name == "near copies":
-        floor = max(float(floor), FEW_COPIES)
+        floor = max(floor, FEW_COPIES)
     numbers = [_rounded(number) for number in (np.median(values), low, high, floor)]
     return Figure(name, numbers[0], numbers[1], numbers[2], numbers[3], better, _rounded(full))
 
