@@ -1,0 +1,34 @@
+"""Files that are whole or not there: written under another name, flushed, then renamed."""
+
+import os
+from pathlib import Path
+
+from flawsmith.errors import OutputError
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Give the file new content at once; raises OutputError naming it."""
+    new = path.with_name(path.name + ".new")
+    try:
+        write_synced(new, content)
+        new.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and flush it to the disk; raises OSError."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder's names to the disk; raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
