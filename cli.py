@@ -10,6 +10,7 @@ from flawsmith import __version__
 COMMANDS = {
     "run": ("run", "From a folder of images to a larger data set and a report."),
     "augment": ("augment", "Make labelled samples from real ones: classical, paste, procedural."),
+    "inpaint": ("inpaint", "Paint defects into clean images: train a generator, apply it."),
     "evaluate": ("evaluate", "Judge generated data against real data: distances."),
     "data": ("data", "Look at, check, convert and split data sets; crop plates."),
     "demo": ("demo", "Draw a procedural sample data set; no download."),

@@ -1,0 +1,93 @@
+"""What every discriminator shares: feature maps of an image, and a head a map that judges it.
+
+The masks and the hole enter at the heads, so the maps of an image serve any mask: a mismatched
+pair costs a head, not a network.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+SLOPE = 0.2
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How real each cell of one feature map looks.
+
+    logits: (N, 1, h, w), positive for real; cells: (N, 1, h, w), 1 where the cell meets the hole,
+    else 0. Only those cells can tell real from painted: elsewhere both are the same pixels.
+    """
+
+    logits: Tensor
+    cells: Tensor
+
+
+class Discriminator(nn.Module):
+    """The one interface of all discriminators."""
+
+    def __init__(self, heads: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+
+    @abstractmethod
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Return the maps of an image, (N, C, H, W) in [-1, 1]: for matching features."""
+
+    def prepared(self, maps: list[Tensor]) -> list[Tensor]:
+        """Return what the heads see of the maps: the maps, unless a discriminator mixes them."""
+        return maps
+
+    def judge(self, maps: list[Tensor], masks: Tensor, hole: Tensor) -> list[Judgement]:
+        """Judge maps that ``features`` gave, so that they need not be computed twice."""
+        found = []
+        for head, x in zip(self.heads, self.prepared(maps), strict=True):
+            size = (x.shape[-2], x.shape[-1])
+            # Area means tell a head how much of each cell a class covers.
+            told = F.adaptive_avg_pool2d(torch.cat([masks, hole], dim=1), size)
+            found.append(Judgement(head(torch.cat([x, told], dim=1)), cells_of(hole, size)))
+        return found
+
+    def forward(self, image: Tensor, masks: Tensor, hole: Tensor) -> list[Judgement]:
+        """Judge images under masks, a judgement a map.
+
+        image: (N, C, H, W) in [-1, 1]; masks: (N, K, H, W) and hole: (N, 1, H, W), 0 or 1.
+        """
+        return self.judge(self.features(image), masks, hole)
+
+
+def cells_of(hole: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return (N, 1, h, w): 1 for each cell of a map of ``size`` (h, w) that meets the hole."""
+    return F.adaptive_max_pool2d(hole, size)
+
+
+def head(inputs: int, told: int, width: int, spectral: bool = True) -> nn.Sequential:
+    """Return a small judge of one map: (N, inputs + told, h, w) to logits (N, 1, h, w).
+
+    spectral: bound each layer's gain by spectral normalisation (Miyato 2018).
+    """
+    return nn.Sequential(
+        conv(inputs + told, width, spectral=spectral),
+        nn.LeakyReLU(SLOPE),
+        conv(width, width, spectral=spectral),
+        nn.LeakyReLU(SLOPE),
+        conv(width, 1, kernel=1, spectral=spectral),
+    )
+
+
+def conv(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, spectral: bool = True
+) -> nn.Module:
+    """Return a convolution, with spectral normalisation or plain.
+
+    The normalisation's vectors are buffers, saved and loaded as plain tensors. A forward pass in
+    training mode moves them by one step of the power method, without random numbers, so processes
+    that call it equally often stay equal.
+    """
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2)
+    return spectral_norm(layer) if spectral else layer

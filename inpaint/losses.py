@@ -1,0 +1,121 @@
+"""The losses: each a mean over a sample's own cells of the hole, then over the batch.
+
+Outside of the hole real and painted are the same pixels, so cells there only dilute the loss; and
+the mean a sample first makes the loss, and so its gradient, the same on one process and on several.
+A sample without a cell counts as 0. All return a scalar float32 tensor; weights are the caller's.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flawsmith.inpaint.judging import Judgement, cells_of
+
+Judgements = Sequence[Judgement]
+EPSILON = 1e-5
+
+
+def cell_mean(values: Tensor, cells: Tensor) -> Tensor:
+    """Return (N,) float32: each sample's mean of its values, (N, C, h, w), weighted by cells.
+
+    cells: (N, 1, h, w), at least 0. The mean of a sample without cells is 0.
+    """
+    total = (values.float().mean(dim=1, keepdim=True) * cells).sum(dim=(1, 2, 3))
+    weight = cells.float().sum(dim=(1, 2, 3))
+    return total / torch.where(weight > 0, weight, 1.0)
+
+
+def scores(judgements: Judgements) -> Tensor:
+    """Return (N,) float32: each sample's mean logit over its cells, averaged over the maps."""
+    return torch.stack([cell_mean(j.logits, j.cells) for j in judgements]).mean(dim=0)
+
+
+def hinge_real(judgements: Judgements) -> Tensor:
+    """Return E max(0, 1 - D), the discriminator's on real pairs (Zhang 2019, eq. 4)."""
+    return _mean([cell_mean(F.relu(1 - j.logits.float()), j.cells) for j in judgements])
+
+
+def hinge_fake(judgements: Judgements) -> Tensor:
+    """Return E max(0, 1 + D), the discriminator's on painted or mismatched pairs (ibid.)."""
+    return _mean([cell_mean(F.relu(1 + j.logits.float()), j.cells) for j in judgements])
+
+
+def hinge_generator(judgements: Judgements) -> Tensor:
+    """Return -E D, the generator's with the hinge (ibid.)."""
+    return -scores(judgements).mean()
+
+
+def logistic_real(judgements: Judgements) -> Tensor:
+    """Return -E log sigmoid(D): the discriminator's on real pairs (Goodfellow 2014, eq. 1)."""
+    return _mean([cell_mean(F.softplus(-j.logits.float()), j.cells) for j in judgements])
+
+
+def logistic_fake(judgements: Judgements) -> Tensor:
+    """Return -E log(1 - sigmoid(D)): the discriminator's on painted pairs (ibid.)."""
+    return _mean([cell_mean(F.softplus(j.logits.float()), j.cells) for j in judgements])
+
+
+def logistic_generator(judgements: Judgements) -> Tensor:
+    """Return -E log sigmoid(D): the generator's, which does not saturate (ibid., section 3)."""
+    return logistic_real(judgements)
+
+
+def r1(judgements: Judgements, image: Tensor) -> Tensor:
+    """Return E |dD/dx|^2 on real pairs (Mescheder 2018, eq. 9, without its factor gamma / 2).
+
+    image: (N, C, H, W), which the judgements were computed from and which asks for a gradient. D is
+    a sample's mean over its cells: of a sum over patches the gradient grows with their number, its
+    square with the number squared, and the penalty would silence the discriminator. Call it outside
+    of autocast.
+    """
+    (slope,) = torch.autograd.grad(scores(judgements).sum(), image, create_graph=True)
+    return slope.float().square().sum(dim=(1, 2, 3)).mean()
+
+
+def feature_matching(real: Sequence[Tensor], painted: Sequence[Tensor], hole: Tensor) -> Tensor:
+    """Return E |f(real) - f(painted)| over the cells of each map (Wang 2018, pix2pixHD, eq. 4).
+
+    real, painted: maps (N, C, h, w) of one discriminator or backbone; hole: (N, 1, H, W). A map's
+    cells that meet the hole count. No gradient goes to the real maps.
+    """
+    return _mean([_gap(r.detach(), p, hole) for r, p in zip(real, painted, strict=True)])
+
+
+def l1_in(real: Tensor, painted: Tensor, weight: Tensor) -> Tensor:
+    """Return E |real - painted| within the weight (Isola 2017, eq. 3, kept to the hole).
+
+    real, painted: (N, C, H, W); weight: (N, 1, H, W), the hole or its soft version.
+    """
+    return cell_mean((real - painted).abs(), weight).mean()
+
+
+def diversity(
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    latents: tuple[Tensor, Tensor],
+    hole: Tensor,
+    bound: float,
+) -> Tensor:
+    """Return -E min(|G(z1) - G(z2)| / |z1 - z2|, bound): lower where noise changes more.
+
+    Mode seeking (Mao 2019, section 3.2), with the bound of Yang 2019 (section 4): without it the
+    term would pay for ever stranger pictures. first, second: what two noises painted, as images
+    (a list of one) or as feature maps, compared over the cells of the hole; latents: their z,
+    (N, Z) each. Both distances are mean absolute differences.
+    """
+    change = torch.stack([_gap(a, b, hole) for a, b in zip(first, second, strict=True)]).mean(dim=0)
+    drawn = (latents[0] - latents[1]).abs().mean(dim=1)
+    return -(change / (drawn + EPSILON)).clamp(max=bound).mean()
+
+
+def _gap(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:
+    """Return (N,): the mean absolute difference of two maps over the cells that meet the hole."""
+    cells = cells_of(hole, (first.shape[-2], first.shape[-1]))
+    return cell_mean((first - second).abs(), cells)
+
+
+def _mean(samples: Sequence[Tensor]) -> Tensor:
+    """Return the mean over the maps and the batch of (N,) values a map."""
+    return torch.stack(list(samples)).mean()

@@ -1,0 +1,133 @@
+"""The losses: numbers worked by hand, and what must not depend on the rest of the batch."""
+
+import math
+
+import pytest
+import torch
+
+from flawsmith.inpaint import losses
+from flawsmith.inpaint.judging import Judgement
+
+# Two samples of 1x3 cells: the first has two cells in the hole, the second one.
+LOGITS = torch.tensor([[[[2.0, -1.0, 9.0]]], [[[0.5, 9.0, 9.0]]]])
+CELLS = torch.tensor([[[[1.0, 1.0, 0.0]]], [[[1.0, 0.0, 0.0]]]])
+JUDGED = [Judgement(LOGITS, CELLS)]
+
+
+def test_cells_outside_of_the_hole_do_not_count():
+    assert losses.cell_mean(LOGITS, CELLS).tolist() == [0.5, 0.5]
+
+
+def test_a_sample_without_cells_counts_as_nothing():
+    none = torch.zeros_like(CELLS[:1])
+    logits = LOGITS[:1].clone().requires_grad_()
+    loss = losses.hinge_real([Judgement(logits, none)])
+    loss.backward()
+    assert loss == 0
+    assert not logits.grad.any()
+    half = [Judgement(LOGITS, torch.cat([CELLS[:1], none]))]
+    assert losses.hinge_real(half).item() == pytest.approx(1 / 2)
+
+
+def test_hinge():
+    # max(0, 1 - D): (0 + 2) / 2 = 1 and 0.5; max(0, 1 + D): (3 + 0) / 2 = 1.5 and 1.5.
+    assert losses.hinge_real(JUDGED).item() == pytest.approx(0.75)
+    assert losses.hinge_fake(JUDGED).item() == pytest.approx(1.5)
+    assert losses.hinge_generator(JUDGED).item() == pytest.approx(-0.5)
+
+
+def test_logistic():
+    def soft(x):
+        return math.log1p(math.exp(x))
+
+    real = ((soft(-2) + soft(1)) / 2 + soft(-0.5)) / 2
+    fake = ((soft(2) + soft(-1)) / 2 + soft(0.5)) / 2
+    assert losses.logistic_real(JUDGED).item() == pytest.approx(real)
+    assert losses.logistic_fake(JUDGED).item() == pytest.approx(fake)
+    assert losses.logistic_generator(JUDGED).item() == pytest.approx(real)
+
+
+def test_maps_weigh_alike_whatever_their_size():
+    large = Judgement(torch.full((2, 1, 8, 8), 3.0), torch.ones(2, 1, 8, 8))
+    assert losses.scores([*JUDGED, large]).tolist() == [1.75, 1.75]
+    assert losses.hinge_fake([*JUDGED, large]).item() == pytest.approx((1.5 + 4) / 2)
+
+
+def test_r1_by_hand():
+    image = torch.tensor([1.0, 2.0]).reshape(1, 1, 1, 2).requires_grad_()
+    # D = x^2 a cell, mean over two cells: the slope is x, its square 1 + 4.
+    penalty = losses.r1([Judgement(image**2, torch.ones(1, 1, 1, 2))], image)
+    assert penalty.item() == pytest.approx(5)
+    penalty.backward()
+    assert image.grad.flatten().tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("count", [1, 4, 64])
+def test_r1_does_not_grow_with_the_number_of_patches(count):
+    image = torch.ones(3, 1, 4, 4, requires_grad=True)
+    each = (2 * image.mean(dim=(2, 3), keepdim=True)).expand(-1, -1, count, count)
+    penalty = losses.r1([Judgement(each, torch.ones(3, 1, count, count))], image)
+    assert penalty.item() == pytest.approx(4 / 16)
+
+
+def test_feature_matching():
+    hole = torch.zeros(1, 1, 4, 4)
+    hole[..., :2, :2] = 1  # one cell of four at half size
+    real = [torch.zeros(1, 2, 2, 2, requires_grad=True), torch.zeros(1, 1, 1, 1)]
+    painted = [torch.full((1, 2, 2, 2), 7.0, requires_grad=True), torch.full((1, 1, 1, 1), -1.0)]
+    with torch.no_grad():
+        painted[0][0, :, 0, 0] = torch.tensor([1.0, -3.0])
+    loss = losses.feature_matching(real, painted, hole)
+    assert loss.item() == pytest.approx((2 + 1) / 2)
+    loss.backward()
+    assert real[0].grad is None
+    assert painted[0].grad.abs().sum(dim=1).tolist() == [[[0.5, 0], [0, 0]]]
+
+
+def test_l1_by_weight():
+    real, painted = torch.zeros(2, 3, 1, 2), torch.tensor([1.0, 5.0]).expand(2, 3, 1, 2)
+    weight = torch.tensor([[1.0, 0.0], [0.5, 1.0]]).reshape(2, 1, 1, 2)
+    assert losses.l1_in(real, painted, weight).item() == pytest.approx((1 + 5.5 / 1.5) / 2)
+    assert losses.l1_in(real, painted, torch.zeros(2, 1, 1, 2)) == 0
+
+
+def test_diversity_by_hand():
+    hole = torch.tensor([[1.0, 0.0]]).reshape(1, 1, 1, 2)
+    first, second = torch.tensor([0.3, 9.0]).reshape(1, 1, 1, 2), torch.zeros(1, 1, 1, 2)
+    latents = torch.zeros(1, 4), torch.full((1, 4), 2.0)
+    loss = losses.diversity([first], [second], latents, hole, bound=1.0)
+    assert loss.item() == pytest.approx(-0.15, rel=1e-4)
+    assert losses.diversity([first], [second], latents, hole, bound=0.1).item() == pytest.approx(
+        -0.1
+    )
+    assert losses.diversity([first], [first], latents, hole, bound=1.0) == 0
+
+
+def test_the_same_noise_twice_is_finite():
+    image, z = torch.ones(1, 1, 2, 2, requires_grad=True), torch.zeros(1, 4)
+    loss = losses.diversity([image], [image * 1], (z, z), torch.ones(1, 1, 2, 2), bound=1.0)
+    loss.backward()
+    assert loss == 0
+    assert image.grad.isfinite().all()
+
+
+def batch(generator, n=4):
+    logits = torch.randn(n, 1, 5, 5, generator=generator)
+    return Judgement(logits, (torch.rand(n, 1, 5, 5, generator=generator) > 0.7).float())
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.hinge_real,
+        losses.hinge_fake,
+        losses.hinge_generator,
+        losses.logistic_real,
+        losses.logistic_fake,
+    ],
+)
+def test_one_process_or_two(loss):
+    whole = batch(torch.Generator().manual_seed(1))
+    parts = [[Judgement(whole.logits[s], whole.cells[s])] for s in (slice(0, 2), slice(2, 4))]
+    halves = [loss(part).item() for part in parts]
+    assert loss([whole]).item() == pytest.approx(sum(halves) / 2, rel=1e-6)

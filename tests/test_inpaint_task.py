@@ -1,0 +1,223 @@
+"""The training task: killed and resumed, in two processes, diverging, and its diversity term."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from flawsmith.data.images import read_image
+from flawsmith.errors import InputError
+from flawsmith.inpaint.preview import preview_of
+from flawsmith.train.reduce import Processes
+from flawsmith.train.runs import read_weights_facts
+from flawsmith.train.task import Context
+from tests.inpaint_run_helpers import (
+    CLASSES,
+    frozen_digest,
+    in_a_process,
+    make_source,
+    shapes_task,
+    train_shapes,
+    train_task,
+)
+from tests.train_helpers import metrics
+
+KILL_AT = [
+    ("flawsmith.train.loop", "_finite", "before", 2),  # nothing kept yet
+    ("flawsmith.train.loop", "_finite", "before", 4),  # one checkpoint, and a step after it
+]
+LOSSES = {"d_real", "d_fake", "d_wrong", "g_adversarial", "g_matching", "g_l1"}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return make_source(tmp_path_factory.mktemp("shapes") / "source", count=4)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(source, tmp_path_factory):
+    """A folder of runs made by other processes, and the frozen network's digest there."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    return folder, in_a_process(source, folder, *KILL_AT)
+
+
+def context_of(task, step=0, count=4, seed=3):
+    return Context(
+        step=step,
+        total=10,
+        seed=seed,
+        indices=tuple(range(count)),
+        places=range(count),
+        processes=Processes(torch.device("cpu")),
+        optimizers=task.optimizers,
+    )
+
+
+def test_killed_and_run_again(source, tmp_path, elsewhere):
+    whole = tmp_path / "whole"
+    train_shapes(source, whole, steps=4, checkpoint_every=2)
+    for i, point in enumerate(KILL_AT):
+        out = elsewhere[0] / str(i)
+        weights = [(folder / "model.safetensors").read_bytes() for folder in (out, whole)]
+        assert weights[0] == weights[1], point
+        assert metrics(out) == metrics(whole), point
+    facts = read_weights_facts(whole / "model.safetensors")
+    assert (facts["kind"], facts["step"]) == ("inpaint", 4)
+    assert facts["config"]["classes"] == list(CLASSES)
+
+
+def test_two_processes_follow_one_and_leave_the_frozen_network_alone(source, tmp_path, elsewhere):
+    task = shapes_task(source)
+    folder, frozen = elsewhere
+    assert frozen_digest(task) == frozen
+    train_task(task, tmp_path / "one", steps=4)
+    assert frozen_digest(task) == frozen
+    both, one = metrics(folder / "two"), metrics(tmp_path / "one")
+    assert [line["step"] for line in both] == [1, 2, 3, 4]
+    for left, right in zip(both, one, strict=True):
+        assert left["losses"].keys() == LOSSES
+        # Adam without momentum takes rounding errors for gradients, so they grow with the steps.
+        near = 1e-5 if left["step"] == 1 else 1e-3
+        assert left["losses"] == pytest.approx(right["losses"], abs=near)
+
+
+def test_the_frozen_network_is_in_no_checkpoint(source, tmp_path):
+    task = shapes_task(source)
+    outside = task.discriminator._outside[0].state_dict()
+    places = {tensor.data_ptr() for tensor in outside.values() if tensor.numel()}
+    for model in task.models.values():
+        assert not places & {tensor.data_ptr() for tensor in model.state_dict().values()}
+    trained = [p for o in task.optimizers.values() for g in o.param_groups for p in g["params"]]
+    assert not places & {p.data_ptr() for p in trained}
+    train_task(task, tmp_path / "run", steps=1)
+    names = set()
+    for path in (tmp_path / "run" / "state").rglob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            names |= set(file.keys())
+    kept = sum(t.numel() for m in task.models.values() for t in m.state_dict().values())
+    assert names
+    assert len(names) < 6 * sum(len(m.state_dict()) for m in task.models.values())
+    assert not any(name.endswith(tuple(outside)) for name in names), names
+    assert kept < sum(t.numel() for t in outside.values())
+
+
+def test_what_a_sample_draws_does_not_depend_on_the_batch(source):
+    task = shapes_task(source)
+    whole = task._gather(context_of(task))
+    half = task._gather(context_of(task, count=2))
+    for name in ("real", "wrong"):
+        for one, two in zip(
+            vars(getattr(whole, name)).values(), vars(getattr(half, name)).values(), strict=True
+        ):
+            assert torch.equal(one[:2], two)
+    assert torch.equal(whole.noise.z[:2], half.noise.z[:2])
+    assert torch.equal(whole.noise.z[4:6], half.noise.z[2:])  # after the real ones, the moved ones
+    assert [part.start for part in whole.parts] == [0, 4]
+    assert torch.equal(whole.ground_of(whole.parts[0]).image, whole.real.image)
+
+
+def test_wrong_masks_are_others(source):
+    task = shapes_task(source)
+    now = task._gather(context_of(task))
+    for right, wrong in zip(now.real.masks, now.wrong.masks, strict=True):
+        assert not torch.equal(right, wrong)
+    assert (now.wrong.masks.amax(dim=(1, 2, 3)) == 1).all()
+
+
+def test_painting_keeps_what_is_outside_of_the_hole(source):
+    task = shapes_task(source)
+    now = task._gather(context_of(task))
+    with torch.no_grad():
+        painted = task.paint(now.ground, now.noise)
+    outside = (now.ground.hole == 0).expand_as(painted)
+    assert torch.equal(painted[outside], now.ground.image[outside])
+    assert (painted - now.ground.image)[~outside].abs().mean() > 0.05
+
+
+def test_without_defects_on_clean_surface(source, tmp_path):
+    task = shapes_task(source, {"moved": 0})
+    assert len(task._gather(context_of(task)).parts) == 1
+    train_task(task, tmp_path / "run", steps=2)
+    assert metrics(tmp_path / "run")[-1]["losses"].keys() == LOSSES
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(source, tmp_path):
+    out, task = tmp_path / "run", shapes_task(source)
+    train = task.step
+
+    def step(context):
+        if context.step == 2:
+            for optimizer in task.optimizers.values():
+                optimizer.param_groups[0]["lr"] = 1e30
+        return train(context)
+
+    task.step = step
+    with pytest.raises(InputError) as caught:
+        train_task(task, out, steps=40, checkpoint_every=2)
+    assert "not finite at step" in str(caught.value)
+    assert "the last checkpoint is untouched (mend: a lower learning rate" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    facts = read_weights_facts(out / "model.safetensors")
+    assert facts["step"] == 2
+    assert [path.name for path in (out / "state").iterdir()] == ["00000002"]
+
+
+def test_l1_fades_to_nothing(source):
+    task = shapes_task(source, {"l1": 4.0, "l1_until": 0.5})
+    weights = [task._l1_weight(context_of(task, step=step)) for step in (0, 1, 4, 5, 9)]
+    assert weights == pytest.approx([4.0, 3.2, 0.8, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("moved", [0.0, 1.0])
+def test_the_diversity_term(source, moved):
+    """Step after step on the same crops, the looks that two noises give drift apart."""
+    weights = {"moved": moved, "matching": 0.0, "l1": 0.0, "generator_rate": 2e-3}
+    task = shapes_task(source, {"diversity": 100.0} | weights)
+    told = [float(task.step(context_of(task))["g_diversity"].detach()) for _ in range(8)]
+    assert all(-0.2001 <= value < 0 for value in told)
+    assert told[-1] < 1.3 * told[0]  # both below 0: farther apart
+
+
+def test_diversity_changes_nothing_when_off(source, tmp_path):
+    """Its noise is a stream of its own: the other losses of a first step stay."""
+    plain, diverse = shapes_task(source), shapes_task(source, {"diversity": 1.0})
+    without, with_it = plain.step(context_of(plain)), diverse.step(context_of(diverse))
+    assert without.keys() == LOSSES
+    assert with_it.keys() == LOSSES | {"g_diversity"}
+    for name in LOSSES:
+        assert torch.equal(without[name], with_it[name])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_preview(source, channels):
+    task = shapes_task(source)
+    generator = task.generator.eval()
+
+    class Repeated(torch.nn.Module):
+        """Paints a fixed tone, so that the rows can be told."""
+
+        def __init__(self):
+            super().__init__()
+            self.tone = torch.nn.Parameter(torch.tensor(1.0))
+
+        def forward(self, image, hole, masks, noise):
+            return self.tone.expand_as(image)
+
+    with torch.no_grad():
+        picture = preview_of(task.crops, Repeated(), channels)
+        assert picture.shape == (5 * 32, 8 * 32, 3)[: 2 + (channels == 3)]
+        assert picture.dtype == np.uint8
+        grey = picture if channels == 1 else picture[..., 0]
+        real, repainted, marked, clean, painted = grey.reshape(5, 32, 8 * 32)
+        assert set(np.unique(marked)) == {0, 255}
+        assert (painted[marked == 255] == 255).all()
+        rim = (painted != clean).mean() - (marked == 255).mean()
+        assert 0 < rim < 0.2
+        assert (real != repainted).mean() < 0.4
+        one, two = (task.preview(generator, step) for step in (1, 2))
+    assert (one == two).all()
+
+
+def test_a_run_s_previews_are_written(source, tmp_path):
+    train_task(shapes_task(source), tmp_path / "run", steps=2, preview_every=2)
+    assert read_image(tmp_path / "run" / "previews" / "000002.png").shape == (160, 256)
