@@ -28,7 +28,8 @@ from flawsmith.commands.common import (
     "--methods",
     callback=listed(str),
     metavar="A,B",
-    help="Of classical, paste, procedural.  [default: what the data allows]",
+    help="Of classical, paste, procedural, inpaint.  [default: classical, paste, or what the data "
+    "allows; inpaint trains a network first]",
 )
 @click.option(
     "--test-fraction",

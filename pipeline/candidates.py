@@ -15,11 +15,11 @@ from flawsmith.data.tables import read_json, read_jsonl
 from flawsmith.data.writing import write_file, write_lines
 from flawsmith.errors import InputError
 from flawsmith.evaluate.certificate import Certify, Verdict, area_ranges, without_copies
-from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.stages import Stages
 from flawsmith.progress import track
 
-Verdicts = dict[Method, list[Verdict]]
+Verdicts = dict[RunMethod, list[Verdict]]
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Made:
 
 def choose_methods(
     train: Scan, settings: RunSettings
-) -> tuple[tuple[Method, ...], dict[Method, str]]:
+) -> tuple[tuple[RunMethod, ...], dict[RunMethod, str]]:
     """Return the methods to use and why the others are left out.
 
     By default ``procedural`` stands in only where no real defect can be used.
     """
-    wanted: tuple[Method, ...] = settings.methods or ("classical", "paste")
-    missing = {m: missing_for(m, train, settings.of_method(m)) for m in wanted}
-    left_out: dict[Method, str] = {m: reason for m, reason in missing.items() if reason}
+    wanted: tuple[RunMethod, ...] = settings.methods or ("classical", "paste")
+    missing = {m: _missing(m, train, settings) for m in wanted}
+    left_out: dict[RunMethod, str] = {m: reason for m, reason in missing.items() if reason}
     usable = tuple(m for m in wanted if m not in left_out)
     if not usable and settings.methods is None and missing_for("procedural", train) is None:
         usable = ("procedural",)
@@ -55,10 +55,17 @@ def choose_methods(
     return usable, left_out
 
 
+def _missing(method: RunMethod, train: Scan, settings: RunSettings) -> str | None:
+    if method == "inpaint":
+        # It needs what paste does: real defects to learn from, and clean images to paint into.
+        return missing_for("paste", train)
+    return missing_for(method, train, settings.of_method(method))
+
+
 def make_stage(
     stages: Stages, train: Scan, method: Method, settings: RunSettings, workers: int
 ) -> Made:
-    """Return the method's candidates, made from the training part only."""
+    """Return an augmentation's candidates, made from the training part only."""
     own = settings.of_method(method)
 
     def work(folder: Path) -> None:
@@ -78,11 +85,16 @@ def make_stage(
     name = f"candidates-{method}"
     inputs = {**own.model_dump(mode="json"), "files": files_of(own)}
     folder = stages.make(name, inputs, ("split",), work)
+    return made_in(folder, train, own.count)
+
+
+def made_in(folder: Path, train: Scan, asked: int) -> Made:
+    """Return what a stage of candidates left in its folder."""
     notices = tuple(read_json(folder / "notices.json"))
     built = finished(folder / "data")
     if not sum(built.labels.values()):
-        return Made(_nothing(folder / "data", train), built, own.count, notices)
-    return Made(read_dataset(folder / "data"), built, own.count, notices)
+        return Made(_nothing(folder / "data", train), built, asked, notices)
+    return Made(read_dataset(folder / "data"), built, asked, notices)
 
 
 def _nothing(root: Path, train: Scan) -> DataSet:
@@ -90,7 +102,7 @@ def _nothing(root: Path, train: Scan) -> DataSet:
 
 
 def certify_stage(
-    stages: Stages, found: Scan, train: Scan, made: dict[Method, Made], workers: int
+    stages: Stages, found: Scan, train: Scan, made: dict[RunMethod, Made], workers: int
 ) -> Verdicts:
     """Return every candidate's verdict, in order; copies are sought across all methods.
 
@@ -112,13 +124,15 @@ def certify_stage(
 
 
 def _all_verdicts(
-    found: Scan, train: Scan, made: dict[Method, Made], workers: int
+    found: Scan, train: Scan, made: dict[RunMethod, Made], workers: int
 ) -> list[Verdict]:
     areas = area_ranges(train.dataset.classes, train.facts)
     verdicts: list[Verdict] = []
     for method, entry in made.items():
         # Drawn defects of their own classes have no real range; transformed ones carry their own.
-        check = Certify(entry.dataset, train.dataset, areas if method == "paste" else {})
+        check = Certify(
+            entry.dataset, train.dataset, areas if method in ("paste", "inpaint") else {}
+        )
         results = ordered_map(check, range(len(entry.dataset)), workers)
         verdicts += track(results, f"certify {method}", len(entry.dataset))
     return list(without_copies(verdicts, (fact.digest for fact in found.facts)))

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from flawsmith.augment.settings import Method
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.tables import read_json
@@ -14,7 +13,7 @@ from flawsmith.evaluate.distance import Compute, DistanceSettings, compare
 from flawsmith.evaluate.feature_store import FeatureStore
 from flawsmith.evaluate.features import Extractor, open_extractor
 from flawsmith.pipeline.candidates import Made, Verdicts
-from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.source import Parts
 from flawsmith.pipeline.stages import Stages
 
@@ -47,11 +46,11 @@ def distance_stage(
     stages: Stages,
     found: Scan,
     parts: Parts,
-    made: dict[Method, Made],
+    made: dict[RunMethod, Made],
     verdicts: Verdicts,
     judge: Judge | None,
     workers: int,
-) -> dict[Method, Distances]:
+) -> dict[RunMethod, Distances]:
     """Return the distances of each method that has accepted candidates.
 
     Compared with the test part, which no method saw; the training part joins the floor and is
@@ -61,7 +60,7 @@ def distance_stage(
         return {}
     test, train = found.select(parts["test"]), found.select(parts["train"])
     compute = Compute(_store(stages, judge), judge.device)
-    results: dict[Method, Distances] = {}
+    results: dict[RunMethod, Distances] = {}
     for method, entry in made.items():
         kept = [i for i, verdict in enumerate(verdicts[method]) if verdict.accepted]
         if not kept:

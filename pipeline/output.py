@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from flawsmith.augment.settings import Method
 from flawsmith.data.build import Refused, build
 from flawsmith.data.dataset import Record, load
 from flawsmith.data.scan import Scan
 from flawsmith.data.writing import Spec, write_lines
 from flawsmith.evaluate.certificate import Verdict, decision
 from flawsmith.pipeline.candidates import Made, Verdicts
-from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.source import Parts
 from flawsmith.pipeline.stages import Stages
 from flawsmith.sample import Sample
@@ -50,7 +49,7 @@ def dataset_stage(
     stages: Stages,
     found: Scan,
     parts: Parts,
-    made: dict[Method, Made],
+    made: dict[RunMethod, Made],
     verdicts: Verdicts,
     settings: RunSettings,
     workers: int,

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flawsmith.augment.settings import Method
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.manifest import MANIFEST
 from flawsmith.data.scan import Scan
@@ -23,17 +22,20 @@ from flawsmith.evaluate.report_sections import (
 )
 from flawsmith.pipeline.candidates import Made, Verdicts
 from flawsmith.pipeline.output import Collected, Entry, all_classes
+from flawsmith.pipeline.settings import RunMethod
 from flawsmith.pipeline.source import Parts
 from flawsmith.sample import Sample
 from flawsmith.seeding import rng
 
 SHOWN = 3
-TEXTS: dict[Method, str] = {
+TEXTS: dict[RunMethod, str] = {
     "classical": "Real defective training images, moved and toned. Masks move with them.",
     "paste": "Real defects cut out by their masks and joined into clean training images; tone "
     "matched to the new surface, seam feathered. Outside of the seam no pixel is changed.",
     "procedural": "Drawn defects on clean training images: shapes and looks from noise, none of "
     "them real.",
+    "inpaint": "Painted by a generator trained on the training part: it sees the clean surface and "
+    "the mask, and fills the mask with a defect. Outside of mask and seam no pixel is changed.",
 }
 
 
@@ -43,10 +45,10 @@ class Results:
 
     found: Scan
     parts: Parts
-    made: dict[Method, Made]
+    made: dict[RunMethod, Made]
     verdicts: Verdicts
-    left_out: dict[Method, str]
-    distances: dict[Method, Distances]
+    left_out: dict[RunMethod, str]
+    distances: dict[RunMethod, Distances]
     dataset: Path
 
 
@@ -76,7 +78,7 @@ def report_stage(path: Path, run: Results, seed: int, name: str) -> None:
     )
 
 
-def method_counts(method: Method, made: Made, verdicts: Sequence[Verdict]) -> MethodCounts:
+def method_counts(method: RunMethod, made: Made, verdicts: Sequence[Verdict]) -> MethodCounts:
     """Return what became of a method's candidates."""
     rejected = Counter(v.reason for v in verdicts if not v.accepted)
     accepted = sum(v.accepted for v in verdicts)
@@ -86,8 +88,8 @@ def method_counts(method: Method, made: Made, verdicts: Sequence[Verdict]) -> Me
 def _summary(
     found: Scan,
     counts: Sequence[MethodCounts],
-    made: dict[Method, Made],
-    left_out: dict[Method, str],
+    made: dict[RunMethod, Made],
+    left_out: dict[RunMethod, str],
 ) -> list[Fact]:
     good, defective = len(found.where("good")), len(found.where("defective"))
     accepted = sum(row.accepted for row in counts)
@@ -109,7 +111,7 @@ def _summary(
 
 
 def _grid(
-    method: Method,
+    method: RunMethod,
     made: Made,
     verdicts: Sequence[Verdict],
     train: Scan,

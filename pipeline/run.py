@@ -11,16 +11,17 @@ from flawsmith.data.build import finished
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import READERS, ReadOptions
 from flawsmith.data.jobs import Show, check_format, open_source, quiet
+from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError, printable
 from flawsmith.evaluate.comparison import Distances
 from flawsmith.evaluate.report_sections import MethodCounts
-from flawsmith.pipeline.candidates import certify_stage, choose_methods, make_stage
+from flawsmith.pipeline.candidates import Made, certify_stage, choose_methods, make_stage
 from flawsmith.pipeline.distances import distance_stage, open_judge
 from flawsmith.pipeline.output import dataset_stage
 from flawsmith.pipeline.report import Results, method_counts, report_stage
-from flawsmith.pipeline.settings import METHODS, RunSettings
+from flawsmith.pipeline.settings import AUGMENTED, RunMethod, RunSettings
 from flawsmith.pipeline.source import read_stage, split_stage
-from flawsmith.pipeline.stages import run_folder
+from flawsmith.pipeline.stages import Stages, run_folder
 from flawsmith.progress import say
 
 
@@ -66,7 +67,7 @@ def run(
         methods, left_out = choose_methods(train, settings)
         for method, reason in left_out.items():
             say(f"note: {method} left out: {reason}")
-        made = {m: make_stage(stages, train, m, settings, workers) for m in methods}
+        made = {m: _make(stages, train, m, settings, device, workers) for m in methods}
         verdicts = certify_stage(stages, found, train, made, workers)
         distances = distance_stage(stages, found, parts, made, verdicts, judge, workers)
         dataset = dataset_stage(stages, found, parts, made, verdicts, settings, workers)
@@ -86,6 +87,17 @@ def run(
         )
 
 
+def _make(
+    stages: Stages, train: Scan, method: RunMethod, settings: RunSettings, device: str, workers: int
+) -> Made:
+    if method == "inpaint":
+        # Only here: it loads torch, which the other methods do without.
+        from flawsmith.pipeline.inpaint import paint_stage
+
+        return paint_stage(stages, train, settings, device, workers)
+    return make_stage(stages, train, method, settings, workers)
+
+
 def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions) -> DataSet:
     """Return the source, read but not decoded; raises InputError for what a run would refuse.
 
@@ -97,8 +109,12 @@ def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions)
             f"a run cannot write {settings.to}: the report's commands could not read it again",
             mend="run with another --to, then flawsmith data convert",
         )
-    for method in METHODS:
+    for method in AUGMENTED:
         files_of(settings.of_method(method))
+    if "inpaint" in (settings.methods or ()):
+        from flawsmith.pipeline.inpaint import plan_of
+
+        plan_of(settings, "auto")
     return open_source(src, out, options)
 
 

@@ -9,19 +9,30 @@ from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.errors import InputError
 from flawsmith.settings import Settings, load_settings
 
-METHODS: tuple[Method, ...] = ("classical", "paste", "procedural")
+AUGMENTED: tuple[Method, ...] = ("classical", "paste", "procedural")
+RunMethod = Literal["classical", "paste", "procedural", "inpaint"]
+
+
+class InpaintRun(Settings):
+    """Settings of the method ``inpaint``: how the generator is trained, and how it paints."""
+
+    preset: Literal["tiny", "small", "large"] = "small"
+    train: dict[str, Any] = Field(default_factory=dict, description="changes to the preset")
+    apply: dict[str, Any] = Field(default_factory=dict, description="as for inpaint apply")
 
 
 class RunSettings(Settings):
-    """Settings of a run; ``classical``, ``paste`` and ``procedural`` hold that method's own."""
+    """Settings of a run; ``classical``, ``paste`` and so on hold that method's own."""
 
     seed: int = Field(0, ge=0, strict=True)
     count: int = Field(200, ge=1, strict=True, description="candidates a method")
     test_fraction: float = Field(
         0.3, gt=0, lt=1, description="share of the groups kept for testing, seen by no method"
     )
-    methods: tuple[Literal["classical", "paste", "procedural"], ...] | None = Field(
-        None, description="default: classical and paste where the data allows, else procedural"
+    methods: tuple[RunMethod, ...] | None = Field(
+        None,
+        description="default: classical and paste where the data allows, else procedural; inpaint "
+        "trains a network first: minutes on a GPU, half an hour on two cores",
     )
     features: Literal["lite0", "inception", "none"] = Field(
         "lite0", description="network behind the distances; none leaves them out"
@@ -31,6 +42,7 @@ class RunSettings(Settings):
     classical: dict[str, Any] = Field(default_factory=dict)
     paste: dict[str, Any] = Field(default_factory=dict)
     procedural: dict[str, Any] = Field(default_factory=dict)
+    inpaint: InpaintRun = Field(default_factory=InpaintRun)
 
     def of_method(self, method: Method) -> AugmentSettings:
         """Return the method's settings; raises InputError naming a wrong one."""
@@ -45,5 +57,5 @@ class RunSettings(Settings):
 
     @field_validator("methods")
     @classmethod
-    def _once(cls, methods: tuple[Method, ...] | None) -> tuple[Method, ...] | None:
+    def _once(cls, methods: tuple[RunMethod, ...] | None) -> tuple[RunMethod, ...] | None:
         return None if methods is None else tuple(dict.fromkeys(methods))

@@ -1,0 +1,87 @@
+"""The stages of the method ``inpaint``: train a generator on the training part, then paint."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from flawsmith.augment.job import files_of
+from flawsmith.data.build import build
+from flawsmith.data.scan import Scan
+from flawsmith.data.writing import write_file
+from flawsmith.inpaint.apply_settings import ApplySettings
+from flawsmith.inpaint.prepare import open_run, prepare
+from flawsmith.inpaint.training import Setup, setup_of, train_on
+from flawsmith.pipeline.candidates import Made, made_in
+from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.stages import Stages
+from flawsmith.settings import load_settings
+
+TRAINING = "inpaint"
+RUN = "run"
+DATA = "data"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the generator is trained and how it paints."""
+
+    setup: Setup
+    apply: ApplySettings
+
+
+def plan_of(settings: RunSettings, device: str) -> Plan:
+    """Return the plan; raises InputError for a wrong setting."""
+    chosen = settings.inpaint
+    base = {"seed": settings.seed}
+    return Plan(
+        setup_of(chosen.preset, None, {"device": device, **base, **chosen.train}),
+        load_settings(ApplySettings, None, {"count": settings.count, **base, **chosen.apply}),
+    )
+
+
+def paint_stage(
+    stages: Stages, train: Scan, settings: RunSettings, device: str, workers: int
+) -> Made:
+    """Return the painted candidates; both stages see the training part only.
+
+    An interrupted training goes on at its last checkpoint.
+    """
+    plan = plan_of(settings, device)
+    decided = {
+        "inpaint": plan.setup.inpaint.model_dump(mode="json"),
+        "training": plan.setup.loop.deciding(fixed_length=True),
+    }
+    source = {"split": stages.digests["split"]}
+    trained = stages.make(
+        TRAINING, decided, ("split",), lambda folder: _train(train, folder / RUN, plan, source)
+    )
+    inputs = {**plan.apply.model_dump(mode="json"), "files": files_of(plan.apply.shaping)}
+    folder = stages.make(
+        "candidates-inpaint",
+        inputs,
+        ("split", TRAINING),
+        lambda folder: _paint(train, trained / RUN, folder, plan.apply, device, workers),
+    )
+    return made_in(folder, train, plan.apply.count)
+
+
+def _train(train: Scan, run: Path, plan: Plan, source: dict[str, str]) -> None:
+    train_on(train, run, plan.setup, source)
+
+
+def _paint(
+    train: Scan, run: Path, folder: Path, settings: ApplySettings, device: str, workers: int
+) -> None:
+    opened = open_run(run, device)
+    candidates = prepare(opened, train, settings, workers)
+    build(
+        folder / DATA,
+        candidates.recipe,
+        settings.count,
+        format_name="folder",
+        spec=candidates.spec,
+        made_by={"stage": "inpaint", "settings": settings.model_dump(mode="json")},
+        workers=workers if opened.painter.device.type == "cpu" else 1,
+        label="inpaint",
+    )
+    write_file(folder / "notices.json", json.dumps(candidates.notices))

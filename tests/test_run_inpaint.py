@@ -1,0 +1,66 @@
+"""``flawsmith run --methods ...,inpaint``: trained on the training part, resumed, one line each."""
+
+import json
+
+import pytest
+
+from flawsmith.data.formats import read_dataset
+from flawsmith.data.visibility import distance_outside
+from tests.run_helpers import make_source, refusal_of, result_of, run
+
+FLAGS = ("--count", 8, "--seed", 4, "--methods", "paste,inpaint", "--features", "none")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return make_source(tmp_path_factory.mktemp("run") / "parts")
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(steps=6, **apply):
+        path = tmp_path / "run.yaml"
+        settings = {"preset": "tiny", "train": {"steps": steps, "device": "cpu"}, "apply": apply}
+        path.write_text(json.dumps({"inpaint": settings}))
+        return ("--config", path)
+
+    return write
+
+
+def kept_in(lines):
+    return {line.split(":")[0] for line in lines if line.endswith(": kept from the last run")}
+
+
+def test_painted_candidates_are_judged_like_the_others(source, tmp_path, config):
+    out = tmp_path / "out"
+    result = result_of(source, out, *FLAGS, *config())
+    counts = result["methods"]["inpaint"]
+    assert counts["asked"] == 8
+    made = counts["accepted"] + sum(counts["rejected"].values())
+    assert made + sum(counts["refused"].values()) == 8
+    train = read_dataset(out / "dataset" / "train")
+    backgrounds = {sample.id: sample for sample in train}
+    for sample in read_dataset(out / "stages" / "candidates-inpaint" / "data"):
+        assert sample.meta["method"] == "inpaint"
+        assert sample.meta["background"] in backgrounds
+        same = sample.image == backgrounds[sample.meta["background"]].image
+        outside = distance_outside(sample.union) > sample.meta["hole_px"]
+        assert outside.any()
+        assert same[outside].all()
+    assert "inpaint" in (out / "report.html").read_text("utf-8")
+    # Again: nothing is repeated; with other painting only that is.
+    words = (source, out, *FLAGS)
+    assert {"inpaint", "candidates-inpaint"} <= kept_in(run(*words, *config()).stderr.splitlines())
+    again = kept_in(run(*words, *config(strength=[1.5, 1.5])).stderr.splitlines())
+    assert "inpaint" in again
+    assert "candidates-inpaint" not in again
+    assert "candidates-paste" in again
+
+
+def test_wrong_settings_are_one_line_before_any_work(source, tmp_path, config):
+    out = tmp_path / "out"
+    assert "strength" in refusal_of(source, out, *FLAGS, *config(strength=[3, 1]))
+    path = tmp_path / "bad.yaml"
+    path.write_text(json.dumps({"inpaint": {"train": {"generators": "unet"}}}))
+    assert "no such setting: generators" in refusal_of(source, out, *FLAGS, "--config", path)
+    assert not out.exists()
