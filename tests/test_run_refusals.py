@@ -79,7 +79,10 @@ def test_dry_run_writes_nothing(source, tmp_path):
     [
         ("cuont: 3", "no such setting: cuont (mend: one of seed, count"),
         ("seed: -1", "seed: input should be greater than or equal to 0, found '-1'"),
-        ("methods: [glue]", "methods.0: input should be 'classical', 'paste' or 'procedural'"),
+        (
+            "methods: [glue]",
+            "methods.0: input should be 'classical', 'paste', 'procedural' or 'inpaint'",
+        ),
         ("paste: {blend: glue}", "settings of paste: blend: input should be 'feather'"),
         ("paste: {glue: 1}", "settings of paste: no such setting: glue"),
         ("paste: {method: classical}", "settings of paste: its method is settled by its name"),
