@@ -53,10 +53,8 @@ def command() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Its weights.  [default: lite0's are installed, inception's are looked for]",
 )
-@click.option(
-    "--crops", "view", flag_value="crop", type=str, help="Only defect crops (not with --images)."
-)
-@click.option("--images", "view", flag_value="image", type=str, help="Only whole images.")
+@click.option("--crops", is_flag=True, help="Only defect crops.")
+@click.option("--images", is_flag=True, help="Only whole images.")
 @click.option(
     "--train",
     type=click.Path(path_type=Path, file_okay=False),
@@ -90,7 +88,8 @@ def distance(
     candidates: Path,
     features: str,
     weights: Path | None,
-    view: str | None,
+    crops: bool,
+    images: bool,
     train: Path | None,
     report: Path | None,
     batch: int,
@@ -104,9 +103,10 @@ def distance(
 ) -> None:
     """Tell how close the images in CANDIDATES are to those in REAL, each figure beside its floor.
 
-    The floor is what halves of the real images give when compared with each other. Scopes (clean
-    and defective images, defect crops, classes) with too few samples are named and left out. The
-    flags on reading are for REAL and --train; the layout of CANDIDATES is found by looking.
+    The floor is what the real images give when divided by parts and compared with each other.
+    Scopes (clean and defective images, defect crops, classes) with too few samples are named and
+    left out. The flags on reading are for REAL and --train; the layout of CANDIDATES is found by
+    looking.
 
     \b
     Example:
@@ -119,10 +119,12 @@ def distance(
 
     if report is not None:
         check_report(report, (real, candidates, *([train] if train else [])))
+    if crops and images:
+        raise InputError("--crops and --images contradict each other", mend="leave both out")
     if no_cache and cache is not None:
         raise InputError("--cache and --no-cache contradict each other", mend="leave one out")
     given = {"features": features, "weights": weights, "seed": seed}
-    settings = load_settings(DistanceSettings, None, given | ({"views": (view,)} if view else {}))
+    settings = load_settings(DistanceSettings, None, given | _views(crops, images))
     measured = measure(
         real,
         candidates,
@@ -144,6 +146,10 @@ def distance(
     if report is not None:
         _write(report, real, candidates, measured)
     emit(result, as_json, _lines(measured.distances.comparisons, report))
+
+
+def _views(crops: bool, images: bool) -> dict[str, Any]:
+    return {"views": ("crop",)} if crops else {"views": ("image",)} if images else {}
 
 
 def _store(settings: "DistanceSettings", cache: Path | None) -> "FeatureStore":

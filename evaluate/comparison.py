@@ -14,7 +14,7 @@ class Figure:
     """One measure, taken over draws of n real and n made samples, and what real halves give.
 
     value: median of 100 draws; low, high: their 5th and 95th percentile.
-    floor: what 95% of 200 halvings of the real samples keep at the same n: their 95th percentile
+    floor: what 95% of 200 divisions of the real samples keep at the same n: their 95th percentile
     where less is better, their 5th where more is.
     full: the measure over all samples at once, where that is customary, else None.
     """
@@ -29,7 +29,7 @@ class Figure:
 
     @property
     def inside(self) -> bool:
-        """Whether real samples, halved, differ as much."""
+        """Whether real samples, divided, differ as much."""
         return self.value <= self.floor if self.better == "low" else self.value >= self.floor
 
 

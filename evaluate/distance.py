@@ -159,7 +159,8 @@ class _Shelf:
         """Leave out the pictures that the other shelf has too; groups of one name are two parts."""
         known = {look.key for look in other.seen}
         kept = [look for look in self.seen if look.key not in known]
-        self.seen = [replace(look, group=f"train: {look.group}") for look in kept]
+        # No group has a control character in its name, so this one is nobody else's.
+        self.seen = [replace(look, group=f"\0{look.group}") for look in kept]
 
     def places(self, view: View, scope: str) -> list[int]:
         return [i for i, look in enumerate(self.seen) if look.view == view and scope in look.scopes]

@@ -153,9 +153,7 @@ def verdict(comparison: Comparison) -> str:
     if copied:
         # First: copies make all the distances look well.
         share = f"{copied[0].value:.0%} of them are near copies of real ones"
-        texts = [
-            f"suspect: {share} (of alike ones at most {copied[0].floor:.0%}). They are {texts[0]}"
-        ]
+        texts = [f"suspect: {share} (floor {copied[0].floor:.0%}). They are {texts[0]}"]
     for meaning in dict.fromkeys(("Farther", *MEANINGS.values())):
         found = [f for f in beyond if MEANINGS.get(f.name, "Farther") == meaning]
         if found:

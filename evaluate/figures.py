@@ -32,7 +32,6 @@ LARGEST = 250
 LIMIT = 1000
 NEIGHBOURS = 5
 LESS_IS_BETTER = ("KID", "nearest real", "near copies")
-# Up to this share is no finding: among twenty samples it is one odd pair.
 FEW_COPIES = 0.05
 Array = NDArray[np.float32]
 Values = dict[str, float]
@@ -61,20 +60,36 @@ def draw_size(real: tuple[str, ...], train: tuple[str, ...], made: int, seed: in
     real, train: groups of the compared real samples, and of those the made ones come from (empty if
     they are not known apart); made: number of made samples.
     """
-    kept = tuple(real[i] for i in _some(len(real), seed, "real"))
-    pool = kept + tuple(train[i] for i in _some(len(train), seed, "train"))
-    parts = len(set(kept)) if train else None
-    count = len(set(pool))
-    half = half_size(pool, HALVINGS, _generator(seed), parts) if count > 1 and kept else 0
     for found, who in ((len(real), "real"), (made, "made")):
         if found < SMALLEST:
             raise InputError(f"{_plural(found, who + ' sample')}, and {SMALLEST} are needed")
-    if half < SMALLEST:
+    n, _ = _division(real, train, made, seed)
+    if n < SMALLEST:
+        pool = real + train
         raise InputError(
-            f"{_plural(len(pool), 'real sample')} of {_plural(count, 'part')} give halves of "
-            f"{half}, and {SMALLEST} are needed: about {2 * SMALLEST} real samples of several parts"
+            f"{_plural(len(pool), 'real sample')} of {_plural(len(set(pool)), 'part')} give halves "
+            f"of {n}, and {SMALLEST} are needed: about {2 * SMALLEST} real samples of several parts"
         )
-    return min(half, len(kept), made, LARGEST)
+    return n
+
+
+def _division(
+    real: tuple[str, ...], train: tuple[str, ...], made: int, seed: int
+) -> tuple[int, int | None]:
+    """Return n, and how many parts face all others in the floor; None: even halves.
+
+    Real and training samples are divided as they are, unless that gives less than half as many
+    samples a draw as even halves: a small training part must not spoil the floor.
+    """
+    kept = tuple(real[i] for i in _some(len(real), seed, "real"))
+    pool = kept + tuple(train[i] for i in _some(len(train), seed, "train"))
+    count, parts = len(set(pool)), len(set(kept))
+    most = min(len(kept), made, LARGEST)
+    even = min(most, half_size(pool, HALVINGS, _generator(seed))) if count > 1 else 0
+    if not train or parts == count:
+        return even, None
+    alike = min(most, half_size(pool, HALVINGS, _generator(seed), parts))
+    return (alike, parts) if 2 * alike >= even else (even, None)
 
 
 def _plural(count: int, noun: str) -> str:
@@ -117,7 +132,14 @@ def figures(
         ]
         full = draws.of_all()
     return tuple(
-        _figure(name, [v[name] for v in values], [f[name] for f in floors[n]], full[name])
+        _figure(
+            name,
+            [v[name] for v in values],
+            [f[name] for f in floors[n]],
+            full[name],
+            # Up to this share copies are no finding: it may be one odd pair.
+            max(FEW_COPIES, 1 / len(made)) if name == "near copies" else -np.inf,
+        )
         for name in values[0]
     )
 
@@ -149,10 +171,10 @@ class _Draws:
         self.codes = codes[kept]
         self.chosen = _some(len(made), seed, "made")
         self.table = Table(pool.features[kept], made[self.chosen])
-        # With a training side the floor imitates the two: as many parts as the real one has face
-        # all others. Without one, a half of the real samples is compared.
+        # Without a training side a half of the real samples is compared, else any of them.
         self.mine = None if train is None else np.arange(len(mine))
-        self.parts = None if train is None else len(set(self.groups[: len(mine)]))
+        others_of = () if train is None else train.groups
+        self.parts = _division(real.groups, others_of, len(made), seed)[1]
 
     def of_halves(self, first: Indices, second: Indices) -> Values:
         apart = self.table.nearest(first, first, self.codes)
@@ -223,16 +245,17 @@ def _named(
 
 def _ratio(made: float, real: float) -> float:
     """Return the made samples' mean pairwise distance as a share of the real ones'."""
-    return made / real if real else float(made == 0)
+    return made / real if real else 1.0
 
 
-def _figure(name: str, values: list[float], floors: list[float], full: float) -> Figure:
+def _figure(
+    name: str, values: list[float], floors: list[float], full: float, least: float
+) -> Figure:
     less = name in LESS_IS_BETTER or name.startswith(("FD", "FID"))
     better: Better = "low" if less else "high"
     low, high = np.percentile(values, (5, 95))
     floor = float(np.percentile(floors, 95 if less else 5))
-    if name == "near copies":
-        floor = max(floor, FEW_COPIES)
+    floor = max(floor, least)
     numbers = [_rounded(number) for number in (np.median(values), low, high, floor)]
     return Figure(name, numbers[0], numbers[1], numbers[2], numbers[3], better, _rounded(full))
 

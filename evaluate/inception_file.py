@@ -30,7 +30,8 @@ def inception_file(weights: Path | None = None) -> Path:
     """
     named = weights or os.environ.get(VARIABLE)
     if named:
-        path = Path(named).expanduser()
+        # Path.expanduser would raise for a user who does not exist.
+        path = Path(os.path.expanduser(named))  # noqa: PTH111
         if not path.is_file():
             raise InputError("no Inception weights there", where=path, mend=MEND)
         return path

@@ -56,9 +56,17 @@ def check_report(path: Path, folders: Sequence[Path]) -> None:
                 where=path,
                 mend="choose another place",
             )
-    if path.is_dir() or (path.exists() and MARK not in path.read_bytes()[:4096]):
+    if path.exists() and not _is_report(path):
         raise InputError("it exists and is no report of flawsmith", where=path, mend="another name")
     make_folder(path.parent)
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return MARK in file.read(4096)
+    except OSError:
+        return False
 
 
 def write_report(

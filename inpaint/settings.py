@@ -25,7 +25,7 @@ class InpaintSettings(Settings):
     discriminator_rate: float = Field(5e-4, gt=0, description="Adam's learning rate")
     l1: float = Field(5.0, ge=0, description="weight of L1 in the hole, at the start")
     l1_until: float = Field(0.6, gt=0, le=1, description="share of the steps at which L1 is gone")
-    matching: float = Field(1.0, ge=0, description="weight of feature matching in the hole")
+    matching: float = Field(0.3, ge=0, description="weight of feature matching in the hole")
     diversity: float = Field(0.0, ge=0, description="weight of the mode-seeking term")
     mismatch: float = Field(0.5, ge=0, description="weight of real pictures under others' masks")
     moved: float = Field(

@@ -100,8 +100,7 @@ def test_copies_and_refusals_have_words_of_their_own() -> None:
     copies = Figure("near copies", 0.3, 0.2, 0.4, 0.1, "low")
     text = words([comparison(figures=(copies,))])
     assert text.startswith(
-        "All classes are suspect: 30% of them are near copies of real ones "
-        "(of alike ones at most 10%). They are as"
+        "All classes are suspect: 30% of them are near copies of real ones (floor 10%). They are as"
     )
     texts = verdicts(
         [refusal("(good)", "image"), comparison("(defective)", "image"), refusal("Pit", "image")]

@@ -192,6 +192,9 @@ def test_a_report_overwrites_nothing_of_the_user_s(
 
 def test_other_mistakes_are_one_line(folders: dict[str, Path], tmp_path: Path) -> None:
     assert "no such folder" in refusal_of(tmp_path / "none", folders["real"])
+    alike = (folders["real"], folders["alike"])
+    assert "--crops and --images" in refusal_of(*alike, "--crops", "--images")
+    assert "--cache and --no-cache" in refusal_of(*alike, "--cache", tmp_path / "c", "--no-cache")
     assert "no such folder" in refusal_of(folders["real"], tmp_path / "none")
     broken = tmp_path / "weights.safetensors"
     words = (folders["real"], folders["alike"], "--weights", broken)
