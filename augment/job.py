@@ -7,7 +7,7 @@ from flawsmith.augment.bank import MIN_AREA, make_bank
 from flawsmith.augment.classical import Classical, sources_of
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.augment.shapes import FolderShapes
-from flawsmith.augment.symmetry import allowed_flips, thumbnails
+from flawsmith.augment.symmetry import flips_of
 from flawsmith.data.build import Built, Recipe, build, finished
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.images import read_index
@@ -110,12 +110,9 @@ def _classical(found: Scan, settings: AugmentSettings) -> Candidates:
 
 
 def _flips(found: Scan, settings: AugmentSettings) -> tuple[bool, bool]:
-    """Judge by clean images (else by all), one a group: exposures of a part are not its like."""
     if settings.flips != "auto":
         return (settings.flips == "all",) * 2
-    indices = found.where("good") or list(range(len(found.facts)))
-    one_each = list({found.facts[i].group: i for i in indices}.values())
-    return allowed_flips(thumbnails(found.dataset, one_each))
+    return flips_of(found)
 
 
 def augment(

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.data.dataset import DataSet
+from flawsmith.data.scan import Scan
 from flawsmith.data.visibility import to_grey
 
 SIZE = 24
@@ -23,6 +24,16 @@ def thumbnails(dataset: DataSet, indices: list[int]) -> NDArray[np.float32]:
         tiny = np.asarray(cv2.resize(grey, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
         small.append((tiny - tiny.mean()) / (tiny.std() + 1e-3))
     return np.asarray(small, np.float32).reshape(-1, SIZE, SIZE)
+
+
+def flips_of(found: Scan) -> tuple[bool, bool]:
+    """Return which flips (left-right, top-bottom) the clean images allow, or else all images.
+
+    One image a group is looked at: exposures of a part are not its like.
+    """
+    indices = found.where("good") or list(range(len(found.facts)))
+    one_each = list({found.facts[i].group: i for i in indices}.values())
+    return allowed_flips(thumbnails(found.dataset, one_each))
 
 
 def allowed_flips(pictures: NDArray[np.float32]) -> tuple[bool, bool]:

@@ -16,19 +16,9 @@ from flawsmith.commands.common import (
     seed_setting,
     show_reading,
     source_argument,
+    span,
     workers_flag,
 )
-
-
-def _span(text: str | None, kind: type) -> tuple[Any, ...] | None:
-    """Turn ``1-3`` or ``2`` into (1, 3) or (2, 2)."""
-    if text is None:
-        return None
-    low, _, high = text.partition("-")
-    try:
-        return kind(low), kind(high or low)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no range such as 1-3") from None
 
 
 @click.command("augment")
@@ -49,7 +39,9 @@ def _span(text: str | None, kind: type) -> tuple[Any, ...] | None:
     help="classical: what is transformed.  [default: defective]",
 )
 @click.option("--classes", callback=listed(str), metavar="A,B", help="Only these classes.")
-@click.option("--per-image", metavar="1-2", help="Defects an image.  [default: 1-2]")
+@click.option(
+    "--per-image", callback=span(int), metavar="1-2", help="Defects an image.  [default: 1-2]"
+)
 @click.option(
     "--masks",
     type=click.Choice(["bank", "procedural", "folder"]),
@@ -100,7 +92,6 @@ def command(
     to: str,
     jpeg: bool,
     config: Path | None,
-    per_image: str | None,
     workers: int,
     overwrite: bool,
     as_json: bool,
@@ -119,7 +110,6 @@ def command(
     from flawsmith.settings import load_settings
 
     options = read_options(flags)
-    flags["per_image"] = _span(per_image, int)
     settings = load_settings(AugmentSettings, config, flags)
     if preview is not None:
         check_preview(preview, to)

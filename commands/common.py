@@ -36,6 +36,21 @@ def listed(kind: type) -> Callable[..., tuple[Any, ...] | None]:
     return parse
 
 
+def span(kind: type) -> Callable[..., tuple[Any, ...] | None]:
+    """Return a click callback that reads ``1-3``, or ``2`` as 2-2."""
+
+    def parse(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        if value is None:
+            return None
+        low, _, high = value.partition("-")
+        try:
+            return kind(low), kind(high or low)
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r} is no range such as 1-3") from error
+
+    return parse
+
+
 def read_flags(command: F) -> F:
     """Add the flags that say how a folder is read; ``read_options`` turns them into ReadOptions."""
     for flag in (

@@ -1,6 +1,5 @@
 """``flawsmith inpaint apply``; its own settings, printed."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from flawsmith.commands.common import (
     read_options,
     seed_setting,
     show_reading,
+    span,
     workers_flag,
 )
 from flawsmith.progress import say
@@ -24,21 +24,6 @@ from flawsmith.progress import say
 if TYPE_CHECKING:
     from flawsmith.data.build import Built
     from flawsmith.settings import Settings
-
-
-def _span(kind: type) -> Callable[..., tuple[Any, ...] | None]:
-    """Return a click callback that reads ``1-3``, or ``2`` as 2-2."""
-
-    def parse(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
-        if value is None:
-            return None
-        low, _, high = value.partition("-")
-        try:
-            return kind(low), kind(high or low)
-        except ValueError as error:
-            raise click.BadParameter(f"{value!r} is no range such as 1-3") from error
-
-    return parse
 
 
 def shown(settings: "Settings") -> str:
@@ -59,11 +44,11 @@ def shown(settings: "Settings") -> str:
 )
 @click.option("--classes", callback=listed(str), metavar="A,B", help="Only these classes.")
 @click.option(
-    "--per-image", callback=_span(int), metavar="1-3", help="Defects an image.  [default: 1-2]"
+    "--per-image", callback=span(int), metavar="1-3", help="Defects an image.  [default: 1-2]"
 )
 @click.option(
     "--strength",
-    callback=_span(float),
+    callback=span(float),
     metavar="0.7-1.2",
     help="Factor on the painted change.  [default: 1]",
 )

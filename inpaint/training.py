@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flawsmith.augment.symmetry import allowed_flips, thumbnails
+from flawsmith.augment.symmetry import flips_of
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, open_source, quiet
@@ -144,10 +144,3 @@ def _trained_here(out: Path, config: dict[str, Any]) -> bool:
 def channels_of(found: Scan) -> int:
     """Return 1 if every image is grey, else 3."""
     return 3 if any(fact.channels == 3 for fact in found.facts) else 1
-
-
-def flips_of(found: Scan) -> tuple[bool, bool]:
-    """Return which flips (left-right, top-bottom) the clean images allow, or else all images."""
-    indices = found.where("good") or list(range(len(found.facts)))
-    one_each = list({found.facts[i].group: i for i in indices}.values())
-    return allowed_flips(thumbnails(found.dataset, one_each))
