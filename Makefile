@@ -12,9 +12,12 @@ DEMO ?= demo-out
 
 demo: $(VENV)/ready
 	$(BIN)/flawsmith demo $(DEMO)/strips --kind severstal --count 48 --seed 7
-	$(BIN)/flawsmith run $(DEMO)/strips $(DEMO)/run --count 60 --seed 7
+	$(BIN)/flawsmith run $(DEMO)/strips $(DEMO)/run --count 60 --seed 7 \
+	    --methods classical,paste,inpaint --inpaint-steps 150
+	$(BIN)/flawsmith inpaint sheet $(DEMO)/run/inpaint/run $(DEMO)/strips $(DEMO)/sheet.png
 	@echo "data set: $(DEMO)/run/dataset"
 	@echo "report:   $(DEMO)/run/report.html"
+	@echo "what the painter learned in 150 steps: $(DEMO)/sheet.png"
 
 test: $(VENV)/ready lint types
 	$(BIN)/python -m pytest -n $(WORKERS)
@@ -35,6 +38,8 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/augment.py
 	$(BIN)/python benchmarks/augment.py --memory
 	$(BIN)/python benchmarks/distance.py
+	$(BIN)/python benchmarks/inpaint.py --json
+	$(BIN)/python benchmarks/inpaint_apply.py --json
 
 # The lock holds for Python 3.11; other versions resolve from the ranges in pyproject.toml.
 $(VENV)/ready: requirements.lock pyproject.toml

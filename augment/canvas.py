@@ -1,4 +1,4 @@
-"""A clean image while defects are painted into it: what is taken, what was changed, where from."""
+"""A clean surface while defects are painted on it: what is taken, what changed, where from."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from flawsmith.augment.region import Region
+from flawsmith.augment.region import Regions
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.data.cache import SampleCache
+from flawsmith.data.surfaces import Surface
 from flawsmith.data.visibility import is_visible
 from flawsmith.sample import Image, Masks, Sample
 
@@ -17,24 +18,34 @@ View = tuple[slice, slice]
 Defect = dict[str, str]
 # How often a defect is redrawn when it does not fit or cannot be seen.
 ATTEMPTS = 25
+# Sides in pixels that a region of a defective image should have where no image is clean.
+SIDE = 64
 
 
 def pick_background(
-    generator: np.random.Generator, samples: SampleCache, backgrounds: tuple[int, ...]
-) -> Sample:
-    """Draw a clean sample."""
-    return samples[backgrounds[generator.integers(len(backgrounds))]]
+    generator: np.random.Generator,
+    samples: SampleCache,
+    surfaces: tuple[Surface, ...],
+    regions: Regions,
+) -> tuple[Sample, Masks]:
+    """Draw a surface; return it as a clean sample, and (H, W) bool, where defects may lie on it."""
+    surface = surfaces[generator.integers(len(surfaces))]
+    whole = samples[surface.sample]
+    return surface.of(whole), regions.of(surface, whole.image)
 
 
 class Canvas:
-    """The image being painted, with its (K, H, W) masks and the holes of the defects so far."""
+    """The image being painted, with its (K, H, W) masks and the holes of the defects so far.
 
-    def __init__(self, background: Sample, classes: int, region: Region) -> None:
+    region: (H, W) bool, where defects may lie on the background.
+    """
+
+    def __init__(self, background: Sample, classes: int, region: Masks) -> None:
         self.background = background
         self.image: Image = background.image.copy()
         self.masks: Masks = np.zeros((classes, *self.image.shape[:2]), bool)
         self.taken: Masks = np.zeros(self.image.shape[:2], bool)
-        self.region = region.of(background.image)
+        self.region = region
 
     def overlap(self, shape: tuple[int, ...], corner: tuple[int, int]) -> tuple[View, View]:
         """Return where a patch of (h, w) at a corner (row, column) meets the image: in each."""
@@ -65,10 +76,16 @@ class Canvas:
     def finish(
         self, sample_id: str, method: str, settings: AugmentSettings, meta: dict[str, Any]
     ) -> Sample:
-        """Return the painted sample; it belongs to its background's group."""
+        """Return the painted sample; it belongs to its background's group.
+
+        meta: what the method adds to the provenance. A background that is a region of its image
+        names it there, as [x, y, width, height].
+        """
+        region = self.background.meta.get("region")
         provenance = {
             "method": method,
             "background": self.background.id,
+            **({} if region is None else {"region": region}),
             "mask_source": settings.mask_source,
             "hole_px": settings.feather,
             "seed": settings.seed,

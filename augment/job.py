@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flawsmith.augment.bank import MIN_AREA, make_bank
+from flawsmith.augment.canvas import SIDE
 from flawsmith.augment.classical import Classical, sources_of
+from flawsmith.augment.region import Region
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.augment.shapes import FolderShapes
 from flawsmith.augment.symmetry import flips_of
@@ -14,6 +16,7 @@ from flawsmith.data.images import read_index
 from flawsmith.data.jobs import Show, check_format, describe_job, open_source, quiet
 from flawsmith.data.scan import Scan, pixel_digest, scan
 from flawsmith.data.staging import staged
+from flawsmith.data.surfaces import has_surface, notices_of
 from flawsmith.data.writing import Spec
 from flawsmith.errors import InputError
 from flawsmith.progress import say
@@ -29,8 +32,13 @@ class Candidates:
     notices: tuple[str, ...] = ()
 
 
-def missing_for(method: Method, found: Scan, settings: AugmentSettings | None = None) -> str | None:
-    """Return why a method cannot work on this data, or None."""
+def missing_for(
+    method: Method, found: Scan, settings: AugmentSettings | None = None, side: int = SIDE
+) -> str | None:
+    """Return why a method cannot work on this data, or None.
+
+    side: pixels that a region should measure where no image is clean.
+    """
     settings = settings or load_settings(AugmentSettings, None, {"method": method})
     if method == "classical":
         if sources_of(found, settings):
@@ -38,8 +46,8 @@ def missing_for(method: Method, found: Scan, settings: AugmentSettings | None = 
         kind = "usable" if settings.sources == "all" else settings.sources
         of = f" of the class {', '.join(settings.classes)}" if settings.classes else ""
         return f"no {kind} image{of}"
-    if not found.where("good"):
-        return "no clean image to put defects into"
+    if not has_surface(found, side, Region(settings.roi).of):
+        return "no clean image, and no defect-free region of another, to put defects into"
     from_bank = method == "paste" or settings.mask_source == "bank"
     if from_bank and not make_bank(found, tuple(range(len(found.dataset.classes)))):
         return f"no image with a defect and its mask (of {MIN_AREA} pixels at least)"
@@ -62,8 +70,11 @@ def files_of(settings: AugmentSettings) -> dict[str, str]:
     return digests
 
 
-def prepare(found: Scan, settings: AugmentSettings) -> Candidates:
-    """Return the method's recipe for this data; raises InputError when it cannot work on it."""
+def prepare(found: Scan, settings: AugmentSettings, workers: int = 1) -> Candidates:
+    """Return the method's recipe for this data; raises InputError when it cannot work on it.
+
+    workers: processes that look for regions where no image is clean.
+    """
     _check_classes(found, settings)
     reason = missing_for(settings.method, found, settings)
     if reason:
@@ -76,12 +87,13 @@ def prepare(found: Scan, settings: AugmentSettings) -> Candidates:
     if settings.method == "paste":
         from flawsmith.augment.paste import Paste
 
-        return Candidates(Paste.of(found, settings), Spec(classes, overlap=False))
+        paste = Paste.of(found, settings, workers)
+        return Candidates(paste, Spec(classes), notices_of(found, paste.backgrounds))
     if settings.method == "procedural":
         from flawsmith.augment.procedural import Procedural
 
-        recipe = Procedural.of(found, settings)
-        return Candidates(recipe, Spec(recipe.shapes.classes, overlap=False))
+        drawn = Procedural.of(found, settings, workers)
+        return Candidates(drawn, Spec(drawn.shapes.classes), notices_of(found, drawn.backgrounds))
     return _classical(found, settings)
 
 
@@ -143,7 +155,7 @@ def augment(
             return finished(out)
         found = scan(dataset, workers=workers, on_error=options.on_error)
         show(found.dataset)
-        candidates = prepare(found, settings)
+        candidates = prepare(found, settings, workers)
         for notice in candidates.notices:
             say(f"note: {notice}")
         return build(

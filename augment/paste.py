@@ -1,4 +1,4 @@
-"""Copy-paste: a real defect, cut by its mask, joined into a clean image. The baseline to beat."""
+"""Copy-paste: a real defect, cut by its mask, joined into clean surface. The baseline to beat."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,14 +16,15 @@ from flawsmith.augment.bank import (
     vary,
 )
 from flawsmith.augment.blend import feather, hole_of, match_tone, poisson
-from flawsmith.augment.canvas import Canvas, Defect, View, fill, pick_background
-from flawsmith.augment.region import Region, Wish, places
+from flawsmith.augment.canvas import SIDE, Canvas, Defect, View, fill, pick_background
+from flawsmith.augment.region import Region, Regions, Wish, places
 from flawsmith.augment.reshape import as_channels, fits, reshape
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, with_position
 from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
+from flawsmith.data.surfaces import Surface, surfaces_of
 from flawsmith.data.visibility import window
 from flawsmith.errors import InputError
 from flawsmith.sample import Image, Masks, Sample
@@ -38,15 +39,16 @@ class Paste:
     """The recipe: sample i is background and defects drawn from (seed, i)."""
 
     samples: SampleCache
-    backgrounds: tuple[int, ...]
+    backgrounds: tuple[Surface, ...]
+    regions: Regions
     bank: Bank
     shapes: ShapeSource
     planes: tuple[int, ...]
     settings: AugmentSettings
 
     @staticmethod
-    def of(scan: Scan, settings: AugmentSettings) -> "Paste":
-        """Prepare the recipe from the clean and the defective samples of a scan."""
+    def of(scan: Scan, settings: AugmentSettings, workers: int = 1) -> "Paste":
+        """Prepare the recipe from the surfaces and the defects of a scan."""
         samples = SampleCache(scan.dataset)
         source = shape_source(settings, scan, samples)
         names = scan.dataset.classes
@@ -56,12 +58,16 @@ class Paste:
         else:
             wanted = tuple(source.classes[p] for p in wanted_planes(settings, source))
         planes = tuple(_plane_of(name, names, bank) for name in wanted)
-        return Paste(samples, tuple(scan.where("good")), bank, source, planes, settings)
+        surfaces = surfaces_of(scan, SIDE, workers, Region(settings.roi).of)
+        regions = Regions(settings.roi)
+        return Paste(samples, surfaces, regions, bank, source, planes, settings)
 
     def make(self, index: int) -> Sample | Refused:
         generator = rng(self.settings.seed, "paste", index)
-        background = pick_background(generator, self.samples, self.backgrounds)
-        canvas = Canvas(background, len(self.samples.dataset.classes), Region(self.settings.roi))
+        background, region = pick_background(
+            generator, self.samples, self.backgrounds, self.regions
+        )
+        canvas = Canvas(background, len(self.samples.dataset.classes), region)
         defects, redrawn = fill(
             generator, self.planes, self.settings, partial(self._add, generator, canvas)
         )

@@ -1,4 +1,4 @@
-"""Drawn defects on clean images, for users without any: shape from a mask source, look from noise.
+"""Drawn defects on clean surface, for users without any: shape from a mask source, look from noise.
 
 The idea is DRAEM's (arXiv 2108.07610), with the check that it lacks: a change that cannot be seen
 against the surface gets no label.
@@ -10,14 +10,15 @@ from functools import partial
 import numpy as np
 
 from flawsmith.augment.blend import feather, hole_of
-from flawsmith.augment.canvas import Canvas, Defect, fill, pick_background
+from flawsmith.augment.canvas import SIDE, Canvas, Defect, fill, pick_background
 from flawsmith.augment.noise import perlin
-from flawsmith.augment.region import Region, places
+from flawsmith.augment.region import Region, Regions, places
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, with_position
 from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
+from flawsmith.data.surfaces import Surface, surfaces_of
 from flawsmith.data.visibility import MIN_GAIN, to_grey
 from flawsmith.sample import Image, Masks, Sample
 from flawsmith.seeding import rng
@@ -32,22 +33,27 @@ class Procedural:
     """The recipe: sample i is background, masks and look drawn from (seed, i)."""
 
     samples: SampleCache
-    backgrounds: tuple[int, ...]
+    backgrounds: tuple[Surface, ...]
+    regions: Regions
     shapes: ShapeSource
     planes: tuple[int, ...]
     settings: AugmentSettings
 
     @staticmethod
-    def of(scan: Scan, settings: AugmentSettings) -> "Procedural":
+    def of(scan: Scan, settings: AugmentSettings, workers: int = 1) -> "Procedural":
+        """Prepare the recipe from the surfaces of a scan, and its masks if they are wanted."""
         samples = SampleCache(scan.dataset)
         source = shape_source(settings, scan, samples)
         planes = wanted_planes(settings, source)
-        return Procedural(samples, tuple(scan.where("good")), source, planes, settings)
+        surfaces = surfaces_of(scan, SIDE, workers, Region(settings.roi).of)
+        return Procedural(samples, surfaces, Regions(settings.roi), source, planes, settings)
 
     def make(self, index: int) -> Sample | Refused:
         generator = rng(self.settings.seed, "procedural", index)
-        background = pick_background(generator, self.samples, self.backgrounds)
-        canvas = Canvas(background, len(self.shapes.classes), Region(self.settings.roi))
+        background, region = pick_background(
+            generator, self.samples, self.backgrounds, self.regions
+        )
+        canvas = Canvas(background, len(self.shapes.classes), region)
         defects, redrawn = fill(
             generator, self.planes, self.settings, partial(self._add, generator, canvas)
         )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.data.images import read_index
+from flawsmith.data.surfaces import Surface
 from flawsmith.data.visibility import to_grey
 from flawsmith.errors import InputError
 from flawsmith.sample import Image, Masks
@@ -78,6 +79,46 @@ class Region:
         if not allowed.any():
             raise InputError("the region of interest is empty", where=self.roi)
         return allowed
+
+
+# Bytes of regions kept by a process; a strip's is 50 kB, so this holds those of a thousand.
+LIMIT = 64 << 20
+
+
+class Regions:
+    """The regions of surfaces, found once and kept as bits until ``limit`` bytes are full.
+
+    To find the part takes as long as to paint a defect. What does not fit is found each time, as
+    for a ``SampleCache``. Pickled (sent to a worker), it travels empty.
+    """
+
+    def __init__(self, roi: Path | None = None, limit: int = LIMIT) -> None:
+        self.region = Region(roi)
+        self.limit = limit
+        self._kept: dict[Surface, tuple[NDArray[np.uint8], int]] = {}
+        self._bytes = 0
+
+    def of(self, surface: Surface, image: Image) -> Masks:
+        """Return where defects may lie, (h, w) bool of the surface's own size.
+
+        image: the whole one, (H, W[, 3]), even if the surface is a box of it: what lies around
+        tells the part from a margin. Raises InputError as ``Region.of`` does.
+        """
+        if surface in self._kept:
+            bits, width = self._kept[surface]
+            return np.unpackbits(bits, axis=-1, count=width).view(np.bool_)
+        found = self.region.of(image)
+        if surface.box is not None:
+            x, y, width, height = surface.box
+            found = found[y : y + height, x : x + width]
+        bits = np.packbits(found, axis=-1)
+        if self._bytes + bits.nbytes <= self.limit:
+            self._kept[surface] = bits, found.shape[1]
+            self._bytes += bits.nbytes
+        return found
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Regions, (self.region.roi, self.limit)
 
 
 @dataclass(frozen=True)

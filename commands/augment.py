@@ -28,8 +28,8 @@ from flawsmith.commands.common import (
     "--method",
     type=click.Choice(["classical", "paste", "procedural"]),
     required=True,
-    help="classical: move and tone real samples; paste: real defects into clean images; "
-    "procedural: drawn defects into clean images.",
+    help="classical: move and tone real samples; paste: real defects into clean images, or into "
+    "defect-free regions where none is clean; procedural: drawn defects, likewise.",
 )
 @click.option("--count", type=click.IntRange(1), help="Samples to make.  [default: 200]")
 @click.option("--preset", type=click.Choice(["safe", "thesis"]), help="classical: the policy.")

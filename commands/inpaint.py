@@ -16,6 +16,7 @@ from flawsmith.commands.common import (
     workers_flag,
 )
 from flawsmith.commands.inpaint_apply import apply, shown
+from flawsmith.commands.inpaint_sheet import sheet
 from flawsmith.inpaint.settings import OFFERED_DISCRIMINATORS, OFFERED_GENERATORS, PRESETS
 from flawsmith.progress import say
 
@@ -36,6 +37,7 @@ def command() -> None:
 
 
 command.add_command(apply)
+command.add_command(sheet)
 
 
 @command.command("train")
@@ -93,6 +95,7 @@ def train(
     """
     from flawsmith.data.jobs import open_source
     from flawsmith.inpaint.training import setup_of, train_inpaint
+    from flawsmith.inpaint.varied import read_variety
 
     options = read_options(flags)
     setup = setup_of(preset, config, flags)
@@ -118,11 +121,11 @@ def train(
         num_processes=num_processes,
         show=show_reading,
     )
-    emit(*_trained(run, done, setup, as_json))
+    emit(*_trained(run, done, setup, read_variety(run), as_json))
 
 
 def _trained(
-    run: Path, done: "Trained", setup: "Setup", as_json: bool
+    run: Path, done: "Trained", setup: "Setup", variety: dict[str, Any] | None, as_json: bool
 ) -> tuple[dict[str, Any], bool, list[str]]:
     result = {
         "run": str(run),
@@ -131,6 +134,7 @@ def _trained(
         "made": done.made,
         "seconds": round(done.seconds, 3),
         "steps_per_second": round(done.steps_per_second, 3),
+        "variety": variety,
         **_settings(setup),
     }
     rate = f", {done.made} of them now, {done.steps_per_second:.2f} a second" if done.made else ""

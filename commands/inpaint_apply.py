@@ -95,7 +95,8 @@ def apply(
 ) -> None:
     """Paint COUNT labelled samples into the clean images of BACKGROUNDS, as the data set OUT.
 
-    Outside of a defect's mask and a few pixels around it, every pixel stays what it was.
+    Where none is clean, defect-free regions of the others are painted on. Outside of a defect's
+    mask and a few pixels around it, every pixel stays what it was.
 
     \b
     Example:

@@ -32,6 +32,11 @@ from flawsmith.commands.common import (
     "allows; inpaint trains a network first]",
 )
 @click.option(
+    "--inpaint-steps",
+    type=click.IntRange(1),
+    help="Training steps of the method inpaint.  [default: 1500]",
+)
+@click.option(
     "--test-fraction",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of the groups that no method sees.  [default: 0.3]",

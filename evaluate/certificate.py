@@ -5,7 +5,7 @@ mask, none outside of the hole) and the copy (no second of a real image or of an
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +13,14 @@ import numpy as np
 
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.scan import Facts, pixel_digest
+from flawsmith.data.surfaces import cut, region_of
 from flawsmith.data.visibility import distance_outside, is_visible, visibility
+from flawsmith.errors import InputError
 from flawsmith.sample import Sample, pixel_counts
 
 # A class's pixels in an image may leave the range seen on real samples by this factor.
 AREA_SLACK = 2.0
+UNKNOWN = "background not on record"
 Range = tuple[float, float]
 
 
@@ -70,11 +73,35 @@ class Certify:
 
     def __call__(self, index: int) -> Verdict:
         sample = self.candidates[index]
-        return check_pair(sample, self.candidates.classes, self._background(sample), self.areas)
+        background, fault = self._background(sample)
+        verdict = check_pair(sample, self.candidates.classes, background, self.areas)
+        return replace(verdict, reason=fault) if fault else verdict
 
-    def _background(self, sample: Sample) -> Sample | None:
+    def _background(self, sample: Sample) -> tuple[Sample | None, str]:
+        """Return what the candidate says it was painted on, or None, and what is wrong with that.
+
+        What it says comes from a file that anyone may have changed. Nothing else will do than a
+        clean image or a region of a defective one: an old defect would pass for clean.
+        """
         name = sample.meta.get("background")
-        return None if name is None else self.real[self.index[name]]
+        if name is None:
+            return None, ""
+        if not isinstance(name, str) or name not in self.index or not _has_hole(sample):
+            return None, UNKNOWN
+        whole = self.real[self.index[name]]
+        try:
+            box = region_of(sample.meta)
+            background = whole if box is None else cut(whole, box)
+        except InputError:
+            return None, UNKNOWN
+        fits = whole.label == ("good" if box is None else "defective")
+        return (background, "") if fits else (None, UNKNOWN)
+
+
+def _has_hole(sample: Sample) -> bool:
+    """Tell whether the candidate names the width of its seam, in whole pixels."""
+    width = sample.meta.get("hole_px")
+    return type(width) is int and width >= 0
 
 
 def check_pair(

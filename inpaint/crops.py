@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flawsmith.augment.region import foreground
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
+from flawsmith.data.surfaces import surfaces_of
 from flawsmith.errors import InputError
 from flawsmith.inpaint.hole import hole_of, soft_of
 from flawsmith.inpaint.sites import sites_of
@@ -19,6 +21,8 @@ from flawsmith.sample import Image, Masks
 
 # How far a window on clean surface strays from its defect's own place, as a share of the room.
 STRAY = 0.1
+# A site: the number of its sample, and its box.
+Place = tuple[int, Box]
 
 
 @dataclass(frozen=True)
@@ -72,27 +76,27 @@ class Crops:
     """The crops of a scanned training set; place i of ``order`` is a site: a sample and a box.
 
     Rare classes' sites are repeated, so that each class is shown about as often as the commonest.
-    Raises InputError when nothing is marked.
+    ``places``: each class's places, none twice. Raises InputError when nothing is marked.
     """
 
     def __init__(self, found: Scan, geometry: Geometry, flips: tuple[bool, bool]) -> None:
         self.samples = SampleCache(found.dataset)
         self.geometry = geometry
         self.flips = flips
-        self.clean = tuple(found.where("good"))
+        self.clean = surfaces_of(found, geometry.size, part=foreground)
         defective = [i for i, fact in enumerate(found.facts) if fact.planes]
         if not defective:
             raise InputError(
                 "no defect is marked", where=found.dataset.root, mend="add images with masks"
             )
-        by_class: dict[int, list[tuple[int, Box]]] = {}
+        by_class: dict[int, list[Place]] = {}
         for index in track(defective, "sites", len(defective)):
             masks = self.samples[index].masks
             for site in sites_of(np.asarray(masks.any(axis=0)), geometry.grow):
                 shown = (masks[(slice(None), *site.view)] & site.hole).any(axis=(1, 2))
                 for plane in np.flatnonzero(shown):
                     by_class.setdefault(int(plane), []).append((index, site.box))
-        self.order = _balanced(by_class)
+        self.order, self.places = _balanced(by_class)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -102,17 +106,26 @@ class Crops:
         crop, window, axes = self._drawn(place, generator)
         return crop.flipped(*axes), window
 
+    def centred(self, place: int) -> Crop:
+        """Return the crop around a site, its defect in the middle as far as the picture goes."""
+        index, box = self.order[place]
+        sample = self.samples[index]
+        window = window_at(box, sample.image.shape, self.geometry.size)
+        return crop_of(sample.image, sample.masks, window, self.geometry)
+
     def moved(self, place: int, generator: np.random.Generator) -> Crop:
         """Return clean surface under a site's masks, from about the same place of a clean picture.
 
         The place is kept relative to the borders, so that what breaks an edge still lies at one.
-        Without any clean picture this is the defect's own crop, to be painted over.
+        Where no picture is clean, defect-free regions of the others serve as pictures; without any
+        of these either this is the defect's own crop, to be painted over.
         """
         crop, window, axes = self._drawn(place, generator)
         if not self.clean:
             return crop.flipped(*axes)
         old = self.samples[self.order[place][0]].image.shape
-        image = self.samples[self.clean[generator.integers(len(self.clean))]].image
+        surface = self.clean[generator.integers(len(self.clean))]
+        image = surface.of(self.samples[surface.sample]).image
         x, y = (
             _relative(start, window.side, before, now, float(generator.normal(0, STRAY)))
             for start, before, now in (
@@ -146,13 +159,17 @@ def _relative(start: int, side: int, before: int, now: int, stray: float) -> int
     return round(share * (now - side))
 
 
-def _balanced(by_class: dict[int, list[tuple[int, Box]]]) -> tuple[tuple[int, Box], ...]:
+def _balanced(
+    by_class: dict[int, list[Place]],
+) -> tuple[tuple[Place, ...], dict[int, range]]:
+    """Return the sites, rare classes' repeated, and where each class's lie among them."""
     most = max(map(len, by_class.values()))
-    return tuple(
-        sites[i % len(sites)]
-        for _, sites in sorted(by_class.items())
-        for i in range(-(-most // len(sites)) * len(sites))
-    )
+    order: list[Place] = []
+    places = {}
+    for plane, sites in sorted(by_class.items()):
+        places[plane] = range(len(order), len(order) + len(sites))
+        order += sites * -(-most // len(sites))
+    return tuple(order), places
 
 
 @dataclass(frozen=True)

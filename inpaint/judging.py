@@ -29,10 +29,14 @@ class Judgement:
 
 
 class Discriminator(nn.Module):
-    """The one interface of all discriminators."""
+    """The one interface of all discriminators.
 
-    def __init__(self, heads: Sequence[nn.Module]) -> None:
+    heads: one a map; channels: of those maps.
+    """
+
+    def __init__(self, heads: Sequence[nn.Module], channels: Sequence[int]) -> None:
         super().__init__()
+        self.channels = tuple(channels)
         self.heads = nn.ModuleList(heads)
 
     @abstractmethod

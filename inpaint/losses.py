@@ -5,7 +5,8 @@ the mean a sample first makes the loss, and so its gradient, the same on one pro
 A sample without a cell counts as 0. All return a scalar float32 tensor; weights are the caller's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -62,6 +63,21 @@ def logistic_generator(judgements: Judgements) -> Tensor:
     return logistic_real(judgements)
 
 
+@dataclass(frozen=True)
+class Adversarial:
+    """A pair of opposed losses: the discriminator's on real and on painted, the generator's."""
+
+    real: Callable[[Judgements], Tensor]
+    fake: Callable[[Judgements], Tensor]
+    generator: Callable[[Judgements], Tensor]
+
+
+ADVERSARIAL = {
+    "hinge": Adversarial(hinge_real, hinge_fake, hinge_generator),
+    "logistic": Adversarial(logistic_real, logistic_fake, logistic_generator),
+}
+
+
 def r1(judgements: Judgements, image: Tensor) -> Tensor:
     """Return E |dD/dx|^2 on real pairs (Mescheder 2018, eq. 9, without its factor gamma / 2).
 
@@ -91,23 +107,38 @@ def l1_in(real: Tensor, painted: Tensor, weight: Tensor) -> Tensor:
     return cell_mean((real - painted).abs(), weight).mean()
 
 
-def diversity(
-    first: Sequence[Tensor],
-    second: Sequence[Tensor],
-    latents: tuple[Tensor, Tensor],
-    hole: Tensor,
-    bound: float,
+def perceptual(
+    first: Sequence[Tensor], second: Sequence[Tensor], cells: Sequence[Tensor]
 ) -> Tensor:
-    """Return -E min(|G(z1) - G(z2)| / |z1 - z2|, bound): lower where noise changes more.
+    """Return (N,) float32: how different two pictures look, 0 (alike) to 4, over some cells.
 
-    Mode seeking (Mao 2019, section 3.2), with the bound of Yang 2019 (section 4): without it the
-    term would pay for ever stranger pictures. first, second: what two noises painted, as images
-    (a list of one) or as feature maps, compared over the cells of the hole; latents: their z,
-    (N, Z) each. Both distances are mean absolute differences.
+    LPIPS (Zhang 2018, eq. 1) without learned weights: features of unit length at each place, their
+    squared difference, averaged over a map's cells, then over the maps. Unrelated features are
+    about 2 apart. first, second: maps (N, C, h, w); cells: (N, 1, h, w) a map.
     """
-    change = torch.stack([_gap(a, b, hole) for a, b in zip(first, second, strict=True)]).mean(dim=0)
-    drawn = (latents[0] - latents[1]).abs().mean(dim=1)
-    return -(change / (drawn + EPSILON)).clamp(max=bound).mean()
+    gaps = [
+        cell_mean((_unit(a) - _unit(b)).square(), c) * a.shape[1]
+        for a, b, c in zip(first, second, cells, strict=True)
+    ]
+    return torch.stack(gaps).mean(dim=0)
+
+
+def diversity(
+    first: Sequence[Tensor], second: Sequence[Tensor], hole: Tensor, bound: float
+) -> Tensor:
+    """Return E max(0, bound - d): what two noises paint has to differ by ``bound``, d as above.
+
+    Mode seeking (Mao 2019, section 3.2) with the bound of Yang 2019 (section 4): without it the
+    term would pay for ever stranger pictures. hole: (N, 1, H, W).
+    """
+    cells = [cells_of(hole, (m.shape[-2], m.shape[-1])) for m in first]
+    return F.relu(bound - perceptual(first, second, cells)).mean()
+
+
+def _unit(maps: Tensor) -> Tensor:
+    """Return the maps with features of length 1 at each place; no NaN where all are 0."""
+    maps = maps.float()
+    return maps * (maps.square().sum(dim=1, keepdim=True) + EPSILON).rsqrt()
 
 
 def _gap(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ class Patch(Discriminator):
 
     def __init__(self, channels: int, classes: int, width: int, spectral: bool = True) -> None:
         told = classes + 1
-        super().__init__([head(4 * width, told, 2 * width, spectral) for _ in range(2)])
+        heads = [head(4 * width, told, 2 * width, spectral) for _ in range(2)]
+        super().__init__(heads, (4 * width, 4 * width))
         self.near = nn.Sequential(
             conv(channels, width, spectral=spectral),
             nn.LeakyReLU(SLOPE),

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flawsmith.augment.job import Candidates
+from flawsmith.augment.region import Region, Regions
 from flawsmith.augment.shapes import ShapeSource, shape_source
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
+from flawsmith.data.surfaces import Surface, notices_of, surfaces_of
 from flawsmith.data.writing import Spec, resolved
 from flawsmith.errors import InputError
 from flawsmith.inpaint.apply_settings import ApplySettings
@@ -43,23 +45,34 @@ def open_run(run: Path, device: str = "auto") -> OpenRun:
 
 def prepare(opened: OpenRun, found: Scan, settings: ApplySettings, workers: int = 1) -> Candidates:
     """Return the recipe that paints into scanned backgrounds; InputError when it cannot."""
+    recipe, notices = recipe_of(opened, found, settings, workers)
+    return Candidates(recipe, Spec(opened.painter.classes), notices)
+
+
+def recipe_of(
+    opened: OpenRun, found: Scan, settings: ApplySettings, workers: int = 1
+) -> tuple[Inpaint, tuple[str, ...]]:
+    """Return the same recipe, and what is to be said about its backgrounds."""
     classes = opened.painter.classes
     masks = read_masks(opened.trained.path, classes, workers=workers)
     learned = {plane for fact in masks.facts for plane in fact.planes}
     wanted = _wanted(settings, classes, learned, opened.trained.path)
     shapes = shape_source(settings.shaping, masks, SampleCache(masks.dataset))
     kinds = _kinds(settings, classes, wanted, shapes)
-    backgrounds, overlap, notices = _backgrounds(found, opened.painter)
+    region = Region(settings.roi)
+    surfaces = surfaces_of(found, opened.painter.settings.size, workers, region.of)
+    backgrounds, notices = _large_enough(found, surfaces, opened.painter)
     recipe = Inpaint(
         opened.trained,
         SampleCache(found.dataset),
         backgrounds,
+        Regions(settings.roi),
         shapes,
         kinds,
         settings.shaping,
         settings.strength,
     )
-    return Candidates(recipe, Spec(classes, overlap=overlap), notices)
+    return recipe, notices
 
 
 def _wanted(
@@ -108,44 +121,27 @@ def _kinds(
     return kinds
 
 
-def _backgrounds(found: Scan, painter: Painter) -> tuple[tuple[int, ...], bool, tuple[str, ...]]:
-    """Return the images to paint into, whether planes may overlap there, and notices."""
-    good = found.where("good")
-    chosen, notices = good, []
-    if not good:
-        chosen = [i for i, fact in enumerate(found.facts) if fact.planes]
-        if not chosen:
-            raise InputError(
-                "no clean image to paint into",
-                where=found.dataset.root,
-                mend="--assume-good if images without masks are clean",
-            )
-        notices.append(
-            f"no clean image: {len(chosen)} defective ones are used; their own defects stay, stay "
-            "marked, and are not painted over"
+def _large_enough(
+    found: Scan, surfaces: tuple[Surface, ...], painter: Painter
+) -> tuple[tuple[Surface, ...], tuple[str, ...]]:
+    """Return the surfaces to paint on, and notices; raises InputError when none can be used."""
+    if not surfaces:
+        raise InputError(
+            "no clean image, and no defect-free region of another, to paint on",
+            where=found.dataset.root,
+            mend="add clean images; --assume-good if images without masks are clean",
         )
-        _check_shown(found, chosen, painter)
     least = -(-painter.settings.size // SMALLEST_SHARE)
-    large = [i for i in chosen if min(found.facts[i].width, found.facts[i].height) >= least]
-    small = [found.facts[i].id for i in chosen if i not in set(large)]
+    large = tuple(s for s in surfaces if min(s.size(found)) >= least)
     if not large:
         raise InputError(
             f"every background is smaller than {least} pixels",
             where=found.dataset.root,
             mend=f"larger ones; the generator sees {painter.settings.size} pixels at once",
         )
+    notices = notices_of(found, surfaces)
+    small = [found.facts[s.sample].id for s in surfaces if min(s.size(found)) < least]
     if small:
         some = ", ".join(small[:NAMED])
-        notices.append(f"{len(small)} backgrounds left out, smaller than {least} pixels: {some}")
-    return tuple(large), not good and found.overlap, tuple(notices)
-
-
-def _check_shown(found: Scan, chosen: list[int], painter: Painter) -> None:
-    shown = {found.dataset.classes[plane] for i in chosen for plane in found.facts[i].planes}
-    foreign = sorted(shown - set(painter.classes))
-    if foreign:
-        raise InputError(
-            f"the backgrounds show defects of {', '.join(foreign)}, unknown to the run",
-            where=found.dataset.root,
-            mend=f"use clean images, or images with only {', '.join(painter.classes)}",
-        )
+        notices += (f"{len(small)} backgrounds left out, smaller than {least} pixels: {some}",)
+    return large, notices

@@ -41,7 +41,7 @@ class Projected(Discriminator):
 
     def __init__(self, frozen: Frozen, classes: int, width: int, mixing: bool = False) -> None:
         channels = CHANNELS[:MAPS]
-        super().__init__([head(c, classes + 1, width) for c in channels])
+        super().__init__([head(c, classes + 1, width) for c in channels], channels)
         self._outside = (frozen,)
         self.mixing = Mixing(channels) if mixing else None
 

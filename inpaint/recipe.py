@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from flawsmith.augment.canvas import Canvas, Defect, fill, pick_background
-from flawsmith.augment.region import Region, places
+from flawsmith.augment.region import Regions, places
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.augment.shapes import ShapeSource, with_position
 from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
+from flawsmith.data.surfaces import Surface
 from flawsmith.errors import OutputError, printable
 from flawsmith.inpaint.hole import hole_of
 from flawsmith.inpaint.painter import Painter, load_painter
@@ -44,15 +45,16 @@ def _painter(run: TrainedRun) -> Painter:
 class Inpaint:
     """The recipe: sample i is a background, masks, and what the generator paints there.
 
-    backgrounds: indices of ``samples``; what these show already stays, and stays marked. kinds: a
-    plane of the run, the planes of ``shapes`` that its masks may be of. settings: how many, where
-    and of which size; strength: lowest and highest. Workers load the generator themselves and
-    compute on one thread each, so that the bytes do not depend on their number.
+    backgrounds: surfaces of ``samples``; regions: where defects may lie on them. kinds: a plane of
+    the run, the planes of ``shapes`` that its masks may be of. settings: how many, where and of
+    which size; strength: lowest and highest. Workers load the generator themselves and compute on
+    one thread each, so that the bytes do not depend on their number.
     """
 
     run: TrainedRun
     samples: SampleCache
-    backgrounds: tuple[int, ...]
+    backgrounds: tuple[Surface, ...]
+    regions: Regions
     shapes: ShapeSource
     kinds: Mapping[int, tuple[int, ...]]
     settings: AugmentSettings
@@ -64,8 +66,10 @@ class Inpaint:
 
     def _make(self, name: str, generator: np.random.Generator) -> Sample | Refused:
         painter = self.run.painter()
-        background = pick_background(generator, self.samples, self.backgrounds)
-        canvas = self._canvas(background, painter)
+        background, region = pick_background(
+            generator, self.samples, self.backgrounds, self.regions
+        )
+        canvas = Canvas(background, len(painter.classes), region)
         add = partial(self._add, generator, canvas, painter)
         defects, redrawn = fill(generator, tuple(self.kinds), self.settings, add)
         if not defects:
@@ -80,16 +84,6 @@ class Inpaint:
             "redrawn": dict(redrawn),
         }
         return canvas.finish(name, "inpaint", self.settings, meta)
-
-    def _canvas(self, background: Sample, painter: Painter) -> Canvas:
-        """Return the background to paint on, the defects that it shows already marked and taken."""
-        canvas = Canvas(background, len(painter.classes), Region(self.settings.roi))
-        names = self.samples.dataset.classes
-        for name, plane in zip(names, background.masks, strict=True):
-            if plane.any():
-                canvas.masks[painter.classes.index(name)] |= plane
-        canvas.taken |= hole_of(background.union, painter.settings.grow)
-        return canvas
 
     def _add(
         self, generator: np.random.Generator, canvas: Canvas, painter: Painter, plane: int
@@ -120,12 +114,12 @@ class Inpaint:
 
 
 def check_untouched(name: str, canvas: Canvas, grow: int) -> None:
-    """Raise OutputError if a pixel farther than ``grow`` from every new mask is not as it was."""
-    new = canvas.masks.any(axis=0) & ~canvas.background.union
+    """Raise OutputError if a pixel farther than ``grow`` from every mask is not as it was."""
+    masked = np.asarray(canvas.masks.any(axis=0))
     changed = canvas.image != canvas.background.image
     if changed.ndim == 3:
         changed = changed.any(axis=2)
-    stray = int(np.count_nonzero(changed & ~hole_of(new, grow)))
+    stray = int(np.count_nonzero(changed & ~hole_of(masked, grow)))
     if stray:
         raise OutputError(
             f"{name}: not written: {stray} pixels outside of its holes were changed; "

@@ -18,6 +18,11 @@ class InpaintSettings(Settings):
     discriminator: Literal["projected", "patch"] = "projected"
     size: int = Field(64, ge=32, le=1024, multiple_of=16, description="side of a crop, pixels")
     width: int = Field(24, ge=4, description="the generator's channels at full size")
+    loss: Literal["auto", "hinge", "logistic"] = Field(
+        "auto", description="auto: hinge with projected, logistic and R1 with patch"
+    )
+    r1: float = Field(1.0, ge=0, description="gradient penalty, with the logistic loss only")
+    r1_every: int = Field(8, ge=1, description="steps from one penalty to the next")
     heads: int = Field(64, ge=4, description="channels of the discriminator's heads")
     grow: int = Field(3, ge=0, le=64, description="the hole is the mask and so many pixels around")
     feather: int = Field(3, ge=0, le=64, description="the hole's rim fades over so many pixels")
@@ -26,12 +31,36 @@ class InpaintSettings(Settings):
     l1: float = Field(5.0, ge=0, description="weight of L1 in the hole, at the start")
     l1_until: float = Field(0.6, gt=0, le=1, description="share of the steps at which L1 is gone")
     matching: float = Field(0.3, ge=0, description="weight of feature matching in the hole")
-    diversity: float = Field(0.0, ge=0, description="weight of the mode-seeking term")
+    diversity: float = Field(
+        1.0, ge=0, description="weight of the mode-seeking term: two noises, two looks"
+    )
+    divergence: float = Field(
+        0.1, ge=0, description="weight that keeps real looks' latents near those drawn"
+    )
+    recovery: float = Field(0.5, ge=0, description="weight of reading a look's latents back")
     mismatch: float = Field(0.5, ge=0, description="weight of real pictures under others' masks")
     moved: float = Field(
         1.0, ge=0, description="weight of defects painted on clean surface; 0: none are"
     )
     augment: float = Field(0.3, ge=0, le=1, description="probability of each augmentation")
+    adaptive: bool = Field(
+        False, description="let that probability follow the discriminator's overfitting"
+    )
+    adaptive_images: int = Field(
+        20_000, ge=1, description="real crops within which it can rise from 0 to 1"
+    )
+
+    @property
+    def adversarial(self) -> Literal["hinge", "logistic"]:
+        """The loss, settled."""
+        if self.loss == "auto":
+            return "hinge" if self.discriminator == "projected" else "logistic"
+        return self.loss
+
+    @property
+    def penalised(self) -> bool:
+        """Whether the discriminator's gradient is penalised, which takes a double backward pass."""
+        return self.adversarial == "logistic" and self.r1 > 0
 
 
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -1,51 +1,33 @@
 """The inpainting GAN as a task of the training loop."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from flawsmith.inpaint import losses
-from flawsmith.inpaint.crops import Batch, Crop, Crops, batch_of
+from flawsmith.inpaint.crops import Batch, Crops
 from flawsmith.inpaint.discriminators import build_discriminator
+from flawsmith.inpaint.encoder import Encoder, divergence, sampled
 from flawsmith.inpaint.generators import build_generator, compose
-from flawsmith.inpaint.noise import Noise, noise_length
+from flawsmith.inpaint.noise import Noise
 from flawsmith.inpaint.preview import preview_of
 from flawsmith.inpaint.settings import InpaintSettings
+from flawsmith.inpaint.starting import starting_from
+from flawsmith.inpaint.steps import Step, Steps
 from flawsmith.sample import Image
-from flawsmith.seeding import rng
-from flawsmith.train.diffaugment import Augmentation, Policy, draw
+from flawsmith.train.adaptive import AdaptiveStrength
+from flawsmith.train.diffaugment import Augmentation, Policy
 from flawsmith.train.task import Context
 
 BETAS = (0.0, 0.99)
-# The diversity term pays for two looks that differ by up to so much for each unit that their
-# latents differ by (about 29 of 255 grey levels in the mean): more would be strange, not diverse.
-DIVERSITY_BOUND = 0.2
-
-
-@dataclass(frozen=True)
-class Step:
-    """The batches of one step: real crops, what is painted (real ones first), wrong masks."""
-
-    real: Batch
-    ground: Batch
-    wrong: Batch
-    noise: Noise
-    change: Augmentation
-
-    @property
-    def count(self) -> int:
-        return len(self.real.image)
-
-    @property
-    def parts(self) -> list[slice]:
-        """What is painted, a batch at a time: real crops repainted, then defects moved."""
-        return [slice(i, i + self.count) for i in range(0, len(self.ground.image), self.count)]
-
-    def ground_of(self, part: slice) -> Batch:
-        return self.ground.map(lambda planes: planes[part])
+# Adapted, the augmentations' probability ends here: always on, they would leak into the generator.
+LIMIT = 0.85
+# The diversity term asks for two looks of one mask to lie so far apart; see losses.perceptual.
+# Real defects of a class are about 1.4 apart, the same defect at another exposure 0.3 to 0.8.
+DIVERSITY_BOUND = 1.0
 
 
 class InpaintTask:
@@ -69,106 +51,142 @@ class InpaintTask:
         self.size = len(crops)
         generator = build_generator(settings.generator, channels, classes, settings.width, seed)
         discriminator = build_discriminator(
-            settings.discriminator, channels, classes, settings.heads, seed
+            _judge_of(settings), channels, classes, settings.heads, seed
+        )
+        self.against = losses.ADVERSARIAL[settings.adversarial]
+        self.adaptive = AdaptiveStrength(
+            images=settings.adaptive_images, start=min(settings.augment, LIMIT), limit=LIMIT
         )
         self.generator, self.discriminator = generator, discriminator
-        self.models: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
-        rates = {
-            "generator": settings.generator_rate,
-            "discriminator": settings.discriminator_rate,
+        with starting_from(seed, "encoder"):
+            self.encoder = Encoder(discriminator.channels)
+        self.models: dict[str, nn.Module] = {
+            "generator": generator,
+            "discriminator": discriminator,
+            "encoder": self.encoder,
         }
+        painting = [*generator.parameters(), *self.encoder.parameters()]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(model.parameters(), rates[name], BETAS)
-            for name, model in self.models.items()
+            "generator": torch.optim.Adam(painting, settings.generator_rate, BETAS),
+            "discriminator": torch.optim.Adam(
+                discriminator.parameters(), settings.discriminator_rate, BETAS
+            ),
         }
         flips = (crops.flips[1], crops.flips[0])
-        self.policy = Policy(flips, translation=0.125, cutout=0.0, brightness=0.4, contrast=0.4)
+        policy = Policy(flips, translation=0.125, cutout=0.0, brightness=0.4, contrast=0.4)
+        self.steps = Steps(crops, channels, settings, policy)
 
     def prepare(self, device: torch.device) -> None:
         """Nothing else has to move."""
 
     def step(self, context: Context) -> dict[str, Tensor]:
-        now = self._gather(context)
+        settings = self.settings
+        now = self.steps.draw(
+            context, self.adaptive.strength if settings.adaptive else settings.augment
+        )
         with context.autocast():
-            painted = self.paint(now.ground, now.noise)
-        return self._judge(context, now, painted.detach()) | self._improve(context, now, painted)
+            look = self._look(now)
+            latents = sampled(*look, now.noise.z[: now.count])
+            z = torch.cat([latents, now.noise.z[now.count :]])
+            painted = self.paint(now.ground, replace(now.noise, z=z))
+        return self._judge(context, now, painted.detach()) | self._improve(
+            context, now, painted, look
+        )
+
+    def _look(self, now: Step) -> tuple[Tensor, Tensor]:
+        """Return which latents the real defects' looks stand for: mean and log variance."""
+        with torch.no_grad():
+            maps = self.discriminator.features(now.real.image)
+        mean, log_variance = self.encoder(maps, now.real.hole)
+        return mean, log_variance
 
     def paint(self, ground: Batch, noise: Noise) -> Tensor:
         """Return the composed crops, (N, C, S, S) in [-1, 1]."""
         raw = self.generator(ground.image, ground.hole, ground.masks, noise)
         return compose(ground.image, raw.float(), ground.soft)
 
-    def _gather(self, context: Context) -> Step:
-        settings = self.settings
-        real, moved, wrong = [], [], []
-        for index, place in zip(context.indices, context.places, strict=True):
-            generator = rng(context.seed, "crop", context.step, place)
-            real.append(self.crops.defect(index, generator)[0])
-            if settings.moved:
-                moved.append(self.crops.moved(int(generator.integers(self.size)), generator))
-            wrong.append(self._wrong(real[-1], generator))
-        size = (settings.size, settings.size)
-        change = draw(
-            context.generators("augment"), size, self.policy, settings.augment, context.device
-        )
-        shown, ground, mistaken = (
-            batch_of(crops, self.channels).map(context.to_device)
-            for crops in (real, [*real, *moved], wrong)
-        )
-        noise = self._noise(context, *(("repaint", "moved") if moved else ("repaint",)))
-        return Step(shown, ground, mistaken, noise, change)
-
-    def _noise(self, context: Context, *streams: str) -> Noise:
-        """Draw noise for the batch of each stream, one after the other."""
-        size = (self.settings.size, self.settings.size)
-        drawn = [context.noise(noise_length(size), stream=stream) for stream in streams]
-        return Noise.of(torch.cat(drawn), size)
-
-    def _wrong(self, crop: Crop, generator: np.random.Generator) -> Crop:
-        """Return masks that do not belong to the crop: another class, or another place."""
-        classes = len(crop.masks)
-        if classes > 1 and generator.random() < 0.5:
-            turn = int(generator.integers(1, classes))
-            return Crop(crop.image, np.roll(crop.masks, turn, axis=0), crop.hole, crop.soft)
-        return self.crops.defect(int(generator.integers(self.size)), generator)[0]
-
     def _judge(self, context: Context, now: Step, painted: Tensor) -> dict[str, Tensor]:
         """Improve the discriminator."""
         with context.autocast():
             maps = self._maps(now.real.image, now.change)
-            real = losses.hinge_real(self._judged(maps, now.real, now.change))
-            wrong = losses.hinge_fake(self._judged(maps, now.wrong, now.change))
+            judged = self._judged(maps, now.real, now.change)
+            real = self.against.real(judged)
+            wrong = self.against.fake(self._judged(maps, now.wrong, now.change))
             fakes = []
             for part in now.parts:
                 maps = self._maps(painted[part], now.change)
-                fakes.append(losses.hinge_fake(self._judged(maps, now.ground_of(part), now.change)))
+                judged_fake = self._judged(maps, now.ground_of(part), now.change)
+                fakes.append(self.against.fake(judged_fake))
         fake = torch.stack(fakes).mean()
-        context.backward_and_step("discriminator", real + fake + self.settings.mismatch * wrong)
-        return {"d_real": real, "d_fake": fake, "d_wrong": wrong}
+        told = {"d_real": real, "d_fake": fake, "d_wrong": wrong}
+        loss = real + fake + self.settings.mismatch * wrong
+        if self.settings.penalised and context.step % self.settings.r1_every == 0:
+            told["d_r1"] = self._penalty(now)
+            loss = loss + self.settings.r1 / 2 * self.settings.r1_every * told["d_r1"]
+        context.backward_and_step("discriminator", loss)
+        if self.settings.adaptive:
+            sign = context.mean(losses.scores(judged).sign().mean())
+            self.adaptive.add(sign, now.count * context.world)
+        return told
 
-    def _improve(self, context: Context, now: Step, painted: Tensor) -> dict[str, Tensor]:
-        """Improve the generator."""
+    def _penalty(self, now: Step) -> Tensor:
+        """Return R1 on the real crops, in float32: lazily, as its scale tells (Karras 2020)."""
+        image = now.change.image(now.real.image).requires_grad_()
+        maps = self.discriminator.features(image)
+        return losses.r1(self._judged(maps, now.real, now.change), image)
+
+    def _improve(
+        self, context: Context, now: Step, painted: Tensor, look: tuple[Tensor, Tensor]
+    ) -> dict[str, Tensor]:
+        """Improve the generator, and the encoder with it."""
         settings = self.settings
-        with torch.no_grad(), context.autocast():
-            known = self._maps(now.real.image, now.change)
         with context.autocast():
             maps = [self._maps(painted[part], now.change) for part in now.parts]
-            adversarial = [
-                losses.hinge_generator(self._judged(m, now.ground_of(part), now.change))
+            fooled = [
+                self.against.generator(self._judged(m, now.ground_of(part), now.change))
                 for m, part in zip(maps, now.parts, strict=True)
             ]
-            hole = now.change.geometry(now.real.hole)
-            matching = losses.feature_matching(known, maps[0], hole)
-        weights = torch.tensor([1.0, settings.moved][: len(adversarial)], device=context.device)
-        fooled = (torch.stack(adversarial) * weights).sum() / weights.sum()
-        near = losses.l1_in(now.real.image, painted[: now.count], now.real.soft)
-        loss = fooled + settings.matching * matching + self._l1_weight(context) * near
-        told = {"g_adversarial": fooled, "g_matching": matching, "g_l1": near}
+        shares = torch.tensor([1.0, settings.moved][: len(fooled)], device=context.device)
+        told = {
+            "g_adversarial": (torch.stack(fooled) * shares).sum() / shares.sum(),
+            "g_l1": losses.l1_in(now.real.image, painted[: now.count], now.real.soft),
+            "e_divergence": divergence(*look),
+        }
+        weights = {
+            "g_adversarial": 1.0,
+            "g_l1": self._l1_weight(context),
+            "e_divergence": settings.divergence,
+        }
+        if settings.recovery and len(now.parts) > 1:
+            told["g_recovery"] = self._recovery(now, maps[-1])
+            weights["g_recovery"] = settings.recovery
+        if settings.matching:
+            told["g_matching"] = self._matching(context, now, maps[0])
+            weights["g_matching"] = settings.matching
         if settings.diversity:
-            told["g_diversity"] = self._diversity(context, now, painted)
-            loss = loss + settings.diversity * told["g_diversity"]
+            told["g_diversity"] = self._diversity(context, now, maps[-1])
+            weights["g_diversity"] = settings.diversity
+        loss = torch.stack([weights[name] * value for name, value in told.items()]).sum()
         context.backward_and_step("generator", loss)
         return told
+
+    def _matching(self, context: Context, now: Step, repainted: list[Tensor]) -> Tensor:
+        """Compare the features of what was repainted with those of the real crops."""
+        with torch.no_grad(), context.autocast():
+            known = self._maps(now.real.image, now.change)
+        return losses.feature_matching(known, repainted, now.change.geometry(now.real.hole))
+
+    def _recovery(self, now: Step, maps: list[Tensor]) -> Tensor:
+        """Compare the latents that a look was drawn with to what the encoder reads from it.
+
+        The encoder is not trained by this: else both could agree on looks that nobody sees.
+        """
+        part = now.parts[-1]
+        hole = now.change.geometry(now.ground_of(part).hole)
+        self.encoder.requires_grad_(False)
+        mean, _ = self.encoder(maps, hole)
+        self.encoder.requires_grad_(True)
+        return F.l1_loss(mean, now.noise.z[part])
 
     def _l1_weight(self, context: Context) -> float:
         """Return the weight of L1, which falls in a line to 0: it blurs if it stays."""
@@ -176,15 +194,13 @@ class InpaintTask:
         until = self.settings.l1_until * context.total
         return self.settings.l1 * max(0.0, 1 - context.step / until)
 
-    def _diversity(self, context: Context, now: Step, painted: Tensor) -> Tensor:
-        """Paint once more with other noise, where nothing real says what the defect looks like."""
-        part = now.parts[-1]
-        noise = self._noise(context, "diversity")
+    def _diversity(self, context: Context, now: Step, known: list[Tensor]) -> Tensor:
+        """Paint the last part once more with other noise; known: the features of the first time."""
+        ground = now.ground_of(now.parts[-1])
         with context.autocast():
-            again = self.paint(now.ground_of(part), noise)
-        latents = now.noise.z[part], noise.z
-        hole = now.ground_of(part).hole
-        return losses.diversity([painted[part]], [again], latents, hole, DIVERSITY_BOUND)
+            again = self.paint(ground, self.steps.noise(context, "diversity"))
+            maps = self._maps(again, now.change)
+        return losses.diversity(known, maps, now.change.geometry(ground.hole), DIVERSITY_BOUND)
 
     def _maps(self, image: Tensor, change: Augmentation) -> list[Tensor]:
         return self.discriminator.features(change.image(image))
@@ -198,7 +214,14 @@ class InpaintTask:
         return preview_of(self.crops, model, self.channels)
 
     def extra_state(self) -> dict[str, Any]:
-        return {}
+        return self.adaptive.state() if self.settings.adaptive else {}
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
+        if self.settings.adaptive:
+            self.adaptive.load(state)
+
+
+def _judge_of(settings: InpaintSettings) -> str:
+    """Return the discriminator's name: the penalty stands in for spectral normalisation."""
+    plain = settings.discriminator == "patch" and settings.penalised
+    return "patch-plain" if plain else settings.discriminator

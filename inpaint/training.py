@@ -11,11 +11,13 @@ from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, open_source, quiet
 from flawsmith.data.scan import Scan, scan
+from flawsmith.data.surfaces import notices_of
 from flawsmith.errors import InputError
 from flawsmith.inpaint.crops import Crops, Geometry
 from flawsmith.inpaint.maskbank import keep_masks
 from flawsmith.inpaint.settings import PRESETS, InpaintSettings
 from flawsmith.inpaint.task import InpaintTask
+from flawsmith.inpaint.varied import keep_variety
 from flawsmith.progress import say
 from flawsmith.settings import load_settings
 from flawsmith.train.launch import launch
@@ -48,10 +50,16 @@ def setup_of(preset: str, config: Path | None, flags: dict[str, Any]) -> Setup:
     both = load_settings(_Both, config, flags)
     given = {name: getattr(both, name) for name in both.model_fields_set}
     own = {name: given.pop(name) for name in list(given) if name in InpaintSettings.model_fields}
-    return Setup(
+    setup = Setup(
         load_settings(InpaintSettings, None, inpaint | own),
         load_settings(TrainSettings, None, loop | given),
     )
+    if setup.loop.compile and setup.inpaint.penalised:
+        raise InputError(
+            "compiled networks have no second derivative, which the gradient penalty takes",
+            mend="leave --compile out, or set r1: 0",
+        )
+    return setup
 
 
 def train_inpaint(
@@ -86,7 +94,7 @@ def train_on(
     process calls this alike.
     """
     _check_marks(found)
-    first = int(os.environ.get("RANK", "0")) == 0
+    first = _first()
     config = {
         "settings": setup.inpaint.model_dump(mode="json"),
         "classes": list(found.dataset.classes),
@@ -97,11 +105,14 @@ def train_on(
         _name_unmarked(found)
     work = (found, out, setup, config)
     try:
-        return launch(_train, work, num_processes, setup.loop.device)
+        done = launch(_train, work, num_processes, setup.loop.device)
     finally:
         # However it ended: weights without their masks would be half a run.
         if first and _trained_here(out, config):
             keep_masks(found, out, source)
+    if first:
+        keep_variety(found, out, setup.loop.device)
+    return done
 
 
 def _train(found: Scan, out: Path, setup: Setup, config: dict[str, Any]) -> Trained:
@@ -109,6 +120,8 @@ def _train(found: Scan, out: Path, setup: Setup, config: dict[str, Any]) -> Trai
     settings = setup.inpaint
     geometry = Geometry(settings.size, settings.grow, settings.feather)
     crops = Crops(found, geometry, flips_of(found))
+    if _first():
+        _name_regions(found, crops)
     classes = len(found.dataset.classes)
     task = InpaintTask(crops, channels_of(found), classes, settings, setup.loop.seed)
     return train(task, setup.loop, out, config)
@@ -124,13 +137,27 @@ def _check_marks(found: Scan) -> None:
 
 
 def _name_unmarked(found: Scan) -> None:
-    """Say which classes cannot be learned, and when there is no clean surface to paint on."""
+    """Say which classes cannot be learned."""
     marked = {plane for fact in found.facts for plane in fact.planes}
     without = [name for i, name in enumerate(found.dataset.classes) if i not in marked]
     if without:
         say(f"note: not learned, as no image shows it: {', '.join(without)}")
-    if not found.where("good"):
-        say("note: no clean image; defects are painted over in their own images only")
+
+
+def _name_regions(found: Scan, crops: Crops) -> None:
+    """Say what is painted on where no image is clean."""
+    for notice in notices_of(found, crops.clean):
+        say(f"note: {notice}")
+    if not crops.clean:
+        say(
+            "note: no clean image, and no defect-free region of another; defects are painted over "
+            "in their own images only"
+        )
+
+
+def _first() -> bool:
+    """Tell whether this is the only training process, or the first."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _trained_here(out: Path, config: dict[str, Any]) -> bool:

@@ -57,8 +57,12 @@ def choose_methods(
 
 def _missing(method: RunMethod, train: Scan, settings: RunSettings) -> str | None:
     if method == "inpaint":
-        # It needs what paste does: real defects to learn from, and clean images to paint into.
-        return missing_for("paste", train)
+        # Only here: it loads torch, which the other methods do without.
+        from flawsmith.pipeline.inpaint import plan_of
+
+        # It needs what paste does: real defects to learn from, and surface to paint on.
+        plan = plan_of(settings, "auto")
+        return missing_for("paste", train, plan.apply.shaping, plan.setup.inpaint.size)
     return missing_for(method, train, settings.of_method(method))
 
 
@@ -69,7 +73,7 @@ def make_stage(
     own = settings.of_method(method)
 
     def work(folder: Path) -> None:
-        candidates = prepare(train, own)
+        candidates = prepare(train, own, workers)
         build(
             folder / "data",
             candidates.recipe,

@@ -33,8 +33,9 @@ def plan_of(settings: RunSettings, device: str) -> Plan:
     """Return the plan; raises InputError for a wrong setting."""
     chosen = settings.inpaint
     base = {"seed": settings.seed}
+    steps = {"steps": settings.inpaint_steps} if settings.inpaint_steps else {}
     return Plan(
-        setup_of(chosen.preset, None, {"device": device, **base, **chosen.train}),
+        setup_of(chosen.preset, None, {"device": device, **base, **chosen.train, **steps}),
         load_settings(ApplySettings, None, {"count": settings.count, **base, **chosen.apply}),
     )
 

@@ -30,10 +30,10 @@ from flawsmith.seeding import rng
 SHOWN = 3
 TEXTS: dict[RunMethod, str] = {
     "classical": "Real defective training images, moved and toned. Masks move with them.",
-    "paste": "Real defects cut out by their masks and joined into clean training images; tone "
-    "matched to the new surface, seam feathered. Outside of the seam no pixel is changed.",
-    "procedural": "Drawn defects on clean training images: shapes and looks from noise, none of "
-    "them real.",
+    "paste": "Real defects cut out by their masks and joined into clean surface of the training "
+    "part; tone matched to it, seam feathered. Outside of the seam no pixel is changed.",
+    "procedural": "Drawn defects on clean surface of the training part: shapes and looks from "
+    "noise, none of them real.",
     "inpaint": "Painted by a generator trained on the training part: it sees the clean surface and "
     "the mask, and fills the mask with a defect. Outside of mask and seam no pixel is changed.",
 }

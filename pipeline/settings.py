@@ -43,6 +43,9 @@ class RunSettings(Settings):
     paste: dict[str, Any] = Field(default_factory=dict)
     procedural: dict[str, Any] = Field(default_factory=dict)
     inpaint: InpaintRun = Field(default_factory=InpaintRun)
+    inpaint_steps: int | None = Field(
+        None, ge=1, strict=True, description="training steps of inpaint; default the preset's"
+    )
 
     def of_method(self, method: Method) -> AugmentSettings:
         """Return the method's settings; raises InputError naming a wrong one."""

@@ -69,6 +69,21 @@ def test_four_workers_write_the_same(source, undisturbed, tmp_path, method):
     assert {sample.meta["method"] for sample in found} == {method}
 
 
+@pytest.mark.parametrize("method", ["paste", "procedural"])
+def test_regions_for_any_number_of_workers(tmp_path, method):
+    write_scan(tmp_path / "worn", make_parts(clean=0))
+    words = (tmp_path / "worn", "--method", method, "--count", 8)
+    told = "note: no clean image: 6 defect-free regions of 6 defective images are painted on"
+    for workers in (1, 3):
+        done = run(words[0], tmp_path / str(workers), *words[1:], workers=workers)
+        assert done.exception is None, done.exception
+        assert told in done.stderr
+    assert tree_hash(tmp_path / "1") == tree_hash(tmp_path / "3")
+    found = read_dataset(tmp_path / "1")
+    assert len(found) == 8
+    assert all(sample.size == tuple(sample.meta["region"][2:]) for sample in found)
+
+
 KILL_AT = [
     ("flawsmith.data.staging", "_prepare", "before", 1),
     ("flawsmith.data.build", "_append", "before", 1),

@@ -132,6 +132,72 @@ def test_certify_finds_each_background_by_its_id(tmp_path):
     assert [check(i).reason for i in range(2)] == ["", "background changed outside of the hole"]
 
 
+def on_region(box=(8, 4, 40, 36), **meta):
+    """A pit painted on a box of the worn part below, and what it says of its background."""
+    x, y, w, h = box
+    image = WORN.image[y : y + h, x : x + w].copy()
+    masks = np.zeros((2, h, w), bool)
+    image[20:26, 20:26] += np.uint8(60)
+    masks[0, 20:26, 20:26] = True
+    told = {"background": "worn", "region": list(box), "hole_px": 3, **meta}
+    return Sample("candidate", image, masks, "defective", "g", told)
+
+
+WORN = part("worn", [(1, (52, 40, 60, 46))], image=surface(6))
+
+
+def test_a_region_of_a_defective_image_is_its_background(tmp_path):
+    real = write_scan(tmp_path / "real", [BACKGROUND, WORN])
+    stray = replace(on_region(), id="stray")
+    stray.image[35, 0] ^= 1
+    faint = replace(on_region(), id="faint", image=WORN.image[4:40, 8:48].copy())
+    elsewhere = replace(on_region(region=[9, 4, 40, 36]), id="elsewhere")
+    smaller = replace(on_region(region=[8, 4, 40, 35]), id="smaller")
+    samples = [on_region(), stray, faint, elsewhere, smaller]
+    candidates = round_trip(tmp_path / "made", folder, "folder", samples, Spec(CLASSES, False))
+    check = Certify(candidates, real.dataset, ANY_AREA)
+    verdicts = {verdict.id: verdict for verdict in map(check, range(5))}
+    assert {name: verdict.reason for name, verdict in verdicts.items()} == {
+        "candidate": "",
+        "stray": "background changed outside of the hole",
+        "faint": "change not visible",
+        "elsewhere": "background changed outside of the hole",
+        "smaller": "size differs from its background",
+    }
+    assert 45 < verdicts["candidate"].scores["contrast"] < 61
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"region": [8, 4, 40, 60]},
+        {"region": [-8, 4, 40, 36]},
+        {"region": [30, 20, 32, 26]},  # a real defect lies in it
+        {"region": [8, 4, 40]},
+        {"region": [8.0, 4, 40, 36]},
+        {"region": "8,4,40,36"},
+        {"region": {"x": 8}},
+        {"region": None},  # all of it, with its old defect
+        {"background": "dull"},
+        {"background": "nobody"},
+        {"background": ["worn"]},
+        {"background": 3},
+        {"hole_px": "wide"},
+        {"hole_px": -1},
+        {"hole_px": None},
+    ],
+)
+def test_what_a_candidate_says_is_not_believed(tmp_path, meta):
+    dull = Sample("dull", WORN.image, np.zeros_like(WORN.masks), "unknown", "g")
+    real = write_scan(tmp_path / "real", [BACKGROUND, WORN, dull])
+    candidates = round_trip(
+        tmp_path / "made", folder, "folder", [on_region(**meta)], Spec(CLASSES, False)
+    )
+    verdict = Certify(candidates, real.dataset, ANY_AREA)(0)
+    assert verdict.reason == "background not on record"
+    assert not verdict.accepted
+
+
 def test_decisions():
     verdict = judged(pair())
     assert decision(verdict) == {"decision": "accepted", "scores": verdict.scores}

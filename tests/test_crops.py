@@ -190,8 +190,25 @@ def test_clean_pictures_smaller_than_the_window(tmp_path):
     assert crop.image.max() < 90
 
 
-def test_without_any_clean_picture(tmp_path):
-    crops = crops_of(tmp_path / "set", make_parts(clean=0), BOTH)
+def test_without_clean_pictures_regions_of_the_others_serve(tmp_path):
+    found = write_scan(tmp_path / "set", make_parts(clean=0))
+    crops = Crops(found, GEOMETRY, NEITHER)
+    assert len(crops.clean) == 6
+    assert {surface.size(found) for surface in crops.clean} == {(32, 48)}
+    shown = set()
+    for seed in range(20):
+        crop, same = crops.defect(seed % len(crops), rng(seed))[0], rng(seed)
+        moved = crops.moved(seed % len(crops), same)
+        assert (moved.masks == crop.masks).all()
+        assert np.abs(moved.image.astype(int) - 110).max() < 20  # no mark of 30 or 200
+        shown.add(moved.image.tobytes())
+    assert len(shown) > 10
+
+
+def test_without_any_clean_surface(tmp_path):
+    wide = part("wide", [(0, (12, 12, 52, 36))], image=surface(3))
+    crops = crops_of(tmp_path / "set", [wide], BOTH)
+    assert crops.clean == ()
     moved, crop = crops.moved(0, rng(4)), crops.defect(0, rng(4))[0]
     assert (moved.image == crop.image).all()
     assert (moved.masks == crop.masks).all()

@@ -11,6 +11,7 @@ from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.images import write_png
 from flawsmith.data.scan import scan
+from flawsmith.data.surfaces import cut
 from flawsmith.data.visibility import distance_outside
 from flawsmith.errors import InputError, OutputError
 from flawsmith.evaluate.certificate import check_pair
@@ -151,28 +152,21 @@ def test_strength_scales_the_change_and_none_is_refused(home, opened, tmp_path):
     assert sum(built.labels.values()) == 0
 
 
-def test_without_clean_images_defective_ones_keep_their_defects(home, opened, capsys, tmp_path):
-    worn = write_scan(tmp_path / "worn", [s for s in make_parts() if s.label == "defective"])
-    before = {sample.id: sample for sample in worn.dataset}
+def test_without_clean_images_regions_are_painted_on(home, capsys, tmp_path):
+    # Their own classes are none of the run's business: no old defect is in a region.
+    worn = [replace(s, masks=s.masks[:1] | s.masks[1:]) for s in make_parts(clean=0)]
+    before = {s.id: s for s in write_scan(tmp_path / "worn", worn, ("dent",)).dataset}
     built = apply(home / "run", tmp_path / "worn", tmp_path / "out", settings_of(), device="cpu")
     assert sum(built.labels.values()) == 6
-    assert "note: no clean image: 6 defective ones are used" in capsys.readouterr().err
-    grow = opened.painter.settings.grow
-    for sample in read_dataset(tmp_path / "out"):
-        old = before[sample.meta["background"]]
-        assert np.array_equal(sample.masks & old.masks, old.masks)
-        new = sample.union & ~old.union
-        assert new.any()
-        untouched = distance_outside(new) > grow
-        assert untouched[old.union].all()
-        assert np.array_equal(sample.image[untouched], old.image[untouched])
-    names = ("dent",)
-    other = write_scan(
-        tmp_path / "other", [replace(s, masks=s.masks[:1]) for s in worn.dataset], names
-    )
-    assert "show defects of dent, unknown to the run" in refusal_of(
-        prepare, opened, other, settings_of()
-    )
+    told = "note: no clean image: 6 defect-free regions of 6 defective images are painted on"
+    assert told in capsys.readouterr().err
+    found = read_dataset(tmp_path / "out")
+    assert found.classes == CLASSES
+    for sample in found:
+        piece = cut(before[sample.meta["background"]], tuple(sample.meta["region"]))
+        assert_holds(sample, piece, sample.meta["hole_px"])
+        assert sample.group == piece.group
+        assert not check_pair(sample, found.classes, piece, {}).reason
 
 
 def test_colour_backgrounds_and_small_ones(home, opened, tmp_path):
@@ -273,7 +267,9 @@ def test_what_cannot_be_painted(home, opened, tmp_path):
     assert "no usable mask of streak" in refusal_of(prepare, opened, found, own)
     bare = DataSet(tmp_path, "folder", (), ())
     told = refusal_of(prepare, opened, replace(found, dataset=bare, facts=()), settings_of())
-    assert "no clean image to paint into" in told
+    assert "no clean image, and no defect-free region of another, to paint on (mend: add" in told
+    wide = write_scan(tmp_path / "b", [part("w", [(0, (12, 12, 52, 36))], image=surface(3))])
+    assert "no defect-free region of another" in refusal_of(prepare, opened, wide, settings_of())
     words = (home / "run", home / "parts", home / "run" / "out", settings_of())
     assert "lie in one another" in refusal_of(apply, *words, device="cpu")
 

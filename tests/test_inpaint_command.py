@@ -219,7 +219,9 @@ def test_unlabelled_pictures_are_clean_when_the_user_says_so(home, tmp_path):
         (tmp_path / "photos" / "images").mkdir(parents=True, exist_ok=True)
         write_png(tmp_path / "photos" / "images" / f"{i}.png", sample.image)
     words = ("apply", home / "run", tmp_path / "photos", tmp_path / "out", *APPLY, "--workers", 1)
-    assert "no clean image to paint into (mend: --assume-good" in refusal_of(*words)
+    told = refusal_of(*words)
+    assert "no clean image, and no defect-free region of another" in told
+    assert "--assume-good if images without masks are clean" in told
     result = result_of(*words, "--assume-good", "--preview", tmp_path / "grid.png")
     assert result["labels"]["defective"] == 8
     assert min(read_image(tmp_path / "grid.png").shape[:2]) > 200

@@ -91,24 +91,44 @@ def test_l1_by_weight():
     assert losses.l1_in(real, painted, torch.zeros(2, 1, 1, 2)) == 0
 
 
+def test_perceptual_by_hand():
+    """Features (3, 4) and (0, 2) are, at unit length, (0.6, 0.8) and (0, 1): 0.36 + 0.04 apart."""
+    first = torch.tensor([[3.0, 7.0], [4.0, 7.0]]).reshape(1, 2, 1, 2)
+    second = torch.tensor([[0.0, -5.0], [2.0, 5.0]]).reshape(1, 2, 1, 2)
+    one = torch.tensor([[1.0, 0.0]]).reshape(1, 1, 1, 2)
+    assert losses.perceptual([first], [second], [one]).item() == pytest.approx(0.4, rel=1e-4)
+    both = torch.ones(1, 1, 1, 2)  # (1, 1) and (-1, 1) are orthogonal: 2 apart
+    assert losses.perceptual([first], [second], [both]).item() == pytest.approx(1.2, rel=1e-4)
+    twice = losses.perceptual([first, first], [second, first], [one, one])
+    assert twice.item() == pytest.approx(0.2, rel=1e-4)
+
+
+def test_perceptual_heeds_directions_only():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 8, 4, 4, generator=generator)
+    cells = torch.ones(3, 1, 4, 4)
+    assert losses.perceptual([maps], [3 * maps], [cells]) == pytest.approx(0, abs=1e-4)
+    assert losses.perceptual([maps], [-maps], [cells]) == pytest.approx(4, rel=1e-3)
+    assert (losses.perceptual([maps], [-maps], [0 * cells]) == 0).all()
+
+
 def test_diversity_by_hand():
     hole = torch.tensor([[1.0, 0.0]]).reshape(1, 1, 1, 2)
-    first, second = torch.tensor([0.3, 9.0]).reshape(1, 1, 1, 2), torch.zeros(1, 1, 1, 2)
-    latents = torch.zeros(1, 4), torch.full((1, 4), 2.0)
-    loss = losses.diversity([first], [second], latents, hole, bound=1.0)
-    assert loss.item() == pytest.approx(-0.15, rel=1e-4)
-    assert losses.diversity([first], [second], latents, hole, bound=0.1).item() == pytest.approx(
-        -0.1
+    first = torch.tensor([[3.0, 7.0], [4.0, 7.0]]).reshape(1, 2, 1, 2)
+    second = torch.tensor([[0.0, -5.0], [2.0, 5.0]]).reshape(1, 2, 1, 2)
+    assert losses.diversity([first], [second], hole, bound=1.0).item() == pytest.approx(
+        0.6, rel=1e-4
     )
-    assert losses.diversity([first], [first], latents, hole, bound=1.0) == 0
+    assert losses.diversity([first], [second], hole, bound=0.3) == 0
+    assert losses.diversity([first], [first], hole, bound=0.3).item() == pytest.approx(0.3)
 
 
-def test_the_same_noise_twice_is_finite():
-    image, z = torch.ones(1, 1, 2, 2, requires_grad=True), torch.zeros(1, 4)
-    loss = losses.diversity([image], [image * 1], (z, z), torch.ones(1, 1, 2, 2), bound=1.0)
+def test_the_same_look_twice_is_finite():
+    maps = torch.zeros(1, 2, 2, 2, requires_grad=True)
+    loss = losses.diversity([maps], [maps * 1], torch.ones(1, 1, 2, 2), bound=1.0)
     loss.backward()
-    assert loss == 0
-    assert image.grad.isfinite().all()
+    assert loss == 1
+    assert maps.grad.isfinite().all()
 
 
 def batch(generator, n=4):

@@ -1,5 +1,7 @@
 """The training task: killed and resumed, in two processes, diverging, and its diversity term."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,10 @@ KILL_AT = [
     ("flawsmith.train.loop", "_finite", "before", 2),  # nothing kept yet
     ("flawsmith.train.loop", "_finite", "before", 4),  # one checkpoint, and a step after it
 ]
-LOSSES = {"d_real", "d_fake", "d_wrong", "g_adversarial", "g_matching", "g_l1"}
+LOSSES = {
+    *("d_real", "d_fake", "d_wrong", "g_adversarial", "g_l1", "g_matching", "g_diversity"),
+    *("e_divergence", "g_recovery"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +108,8 @@ def test_the_frozen_network_is_in_no_checkpoint(source, tmp_path):
 
 def test_what_a_sample_draws_does_not_depend_on_the_batch(source):
     task = shapes_task(source)
-    whole = task._gather(context_of(task))
-    half = task._gather(context_of(task, count=2))
+    whole = task.steps.draw(context_of(task), 0.3)
+    half = task.steps.draw(context_of(task, count=2), 0.3)
     for name in ("real", "wrong"):
         for one, two in zip(
             vars(getattr(whole, name)).values(), vars(getattr(half, name)).values(), strict=True
@@ -118,7 +123,7 @@ def test_what_a_sample_draws_does_not_depend_on_the_batch(source):
 
 def test_wrong_masks_are_others(source):
     task = shapes_task(source)
-    now = task._gather(context_of(task))
+    now = task.steps.draw(context_of(task), 0.3)
     for right, wrong in zip(now.real.masks, now.wrong.masks, strict=True):
         assert not torch.equal(right, wrong)
     assert (now.wrong.masks.amax(dim=(1, 2, 3)) == 1).all()
@@ -126,7 +131,7 @@ def test_wrong_masks_are_others(source):
 
 def test_painting_keeps_what_is_outside_of_the_hole(source):
     task = shapes_task(source)
-    now = task._gather(context_of(task))
+    now = task.steps.draw(context_of(task), 0.3)
     with torch.no_grad():
         painted = task.paint(now.ground, now.noise)
     outside = (now.ground.hole == 0).expand_as(painted)
@@ -136,9 +141,9 @@ def test_painting_keeps_what_is_outside_of_the_hole(source):
 
 def test_without_defects_on_clean_surface(source, tmp_path):
     task = shapes_task(source, {"moved": 0})
-    assert len(task._gather(context_of(task)).parts) == 1
+    assert len(task.steps.draw(context_of(task), 0.3).parts) == 1
     train_task(task, tmp_path / "run", steps=2)
-    assert metrics(tmp_path / "run")[-1]["losses"].keys() == LOSSES
+    assert metrics(tmp_path / "run")[-1]["losses"].keys() == LOSSES - {"g_recovery"}
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(source, tmp_path):
@@ -174,18 +179,86 @@ def test_the_diversity_term(source, moved):
     weights = {"moved": moved, "matching": 0.0, "l1": 0.0, "generator_rate": 2e-3}
     task = shapes_task(source, {"diversity": 100.0} | weights)
     told = [float(task.step(context_of(task))["g_diversity"].detach()) for _ in range(8)]
-    assert all(-0.2001 <= value < 0 for value in told)
-    assert told[-1] < 1.3 * told[0]  # both below 0: farther apart
+    assert all(0 <= value <= 1.0 for value in told)
+    assert 1 - told[-1] > 1.3 * (1 - told[0])
 
 
 def test_diversity_changes_nothing_when_off(source, tmp_path):
     """Its noise is a stream of its own: the other losses of a first step stay."""
-    plain, diverse = shapes_task(source), shapes_task(source, {"diversity": 1.0})
+    plain = shapes_task(source, {"diversity": 0.0})
+    diverse = shapes_task(source, {"diversity": 1.0})
     without, with_it = plain.step(context_of(plain)), diverse.step(context_of(diverse))
-    assert without.keys() == LOSSES
-    assert with_it.keys() == LOSSES | {"g_diversity"}
-    for name in LOSSES:
+    assert without.keys() == LOSSES - {"g_diversity"}
+    assert with_it.keys() == LOSSES
+    for name in without:
         assert torch.equal(without[name], with_it[name])
+
+
+def test_no_matching_is_computed_for_nothing(source):
+    assert "g_matching" not in shapes_task(source, {"matching": 0.0}).step(
+        context_of(shapes_task(source))
+    )
+
+
+def test_reading_latents_back_does_not_train_the_encoder(source):
+    """Else both could agree on looks that no discriminator ever sees."""
+    task = shapes_task(source)
+    now = task.steps.draw(context_of(task), 0.3)
+    part = now.parts[-1]
+    painted = task.paint(
+        now.ground_of(part),
+        replace(now.noise, z=now.noise.z[part], maps=tuple(m[part] for m in now.noise.maps)),
+    )
+    task._recovery(now, task._maps(painted, now.change)).backward()
+    assert all(p.grad is None for p in task.encoder.parameters())
+    assert all(p.requires_grad for p in task.encoder.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in task.generator.parameters())
+
+
+def test_the_encoder_learns_from_what_is_painted_over(source):
+    task = shapes_task(source, {"divergence": 0.0})
+    before = [p.clone() for p in task.encoder.parameters()]
+    task.step(context_of(task))
+    changed = [bool((a != b).any()) for a, b in zip(before, task.encoder.parameters(), strict=True)]
+    assert all(changed)
+
+
+def test_the_penalty_comes_with_the_logistic_loss_and_lazily(source):
+    task = shapes_task(source, {"discriminator": "patch", "r1_every": 2})
+    told = [task.step(context_of(task, step=step)) for step in range(3)]
+    assert ["d_r1" in line for line in told] == [True, False, True]
+    assert told[0]["d_r1"] > 0
+    # A logistic loss of no opinion is log 2.
+    assert told[0]["d_real"].item() == pytest.approx(np.log(2), abs=0.1)
+    assert not any("parametrizations" in name for name, _ in task.discriminator.named_parameters())
+    hinged = shapes_task(source, {"discriminator": "patch", "loss": "hinge"})
+    assert "d_r1" not in hinged.step(context_of(hinged))
+    assert any("parametrizations" in name for name, _ in hinged.discriminator.named_parameters())
+
+
+def test_the_penalty_holds_the_slope_down(source):
+    """On the same crops, real ones' slope ends far lower under a heavy penalty."""
+    given = {"discriminator": "patch", "r1_every": 1, "augment": 0.0, "discriminator_rate": 2e-3}
+    ends = []
+    for weight in (1e-9, 1e5):
+        task = shapes_task(source, given | {"r1": weight})
+        told = [float(task.step(context_of(task))["d_r1"].detach()) for _ in range(10)]
+        ends.append(told[-1])
+    assert ends[1] < 0.1 * ends[0]
+
+
+def test_adaptive_augmentation_follows_the_discriminator(source, tmp_path):
+    given = {"adaptive": True, "adaptive_images": 40, "augment": 0.3}
+    task = shapes_task(source, given)
+    for step in range(4):
+        task.step(context_of(task, step=step))
+    state = task.extra_state()
+    # 16 of 40 crops were seen since the last decision: up or down by 0.4, and not below 0.
+    assert state["strength"] == pytest.approx(0.7 if state["measure"] > 0.6 else 0.0)
+    other = shapes_task(source, given)
+    other.load_extra_state(state)
+    assert other.extra_state() == state
+    assert shapes_task(source).extra_state() == {}
 
 
 @pytest.mark.parametrize("channels", [1, 3])

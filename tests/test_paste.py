@@ -11,6 +11,7 @@ from flawsmith.augment.region import foreground
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.data.build import Refused
 from flawsmith.data.images import write_png
+from flawsmith.data.surfaces import cut
 from flawsmith.data.visibility import distance_outside, window
 from flawsmith.errors import InputError
 from flawsmith.sample import Sample
@@ -236,16 +237,66 @@ def test_what_cannot_be_seen_gets_no_label(tmp_path):
     assert Paste.of(found, settings()).make(0) == Refused("change not visible")
 
 
+def worn_parts():
+    return [sample for sample in make_parts() if sample.label == "defective"]
+
+
+def test_without_clean_images_regions_are_pasted_on(tmp_path):
+    found = write_scan(tmp_path / "set", worn_parts())
+    known = backgrounds(found)
+    candidates = prepare(found, settings(per_image=(1, 1)))
+    assert candidates.notices == (
+        "no clean image: 6 defect-free regions of 6 defective images are painted on",
+    )
+    used = set()
+    for sample in made(candidates.recipe, 20):
+        whole = known[sample.meta["background"]]
+        region = sample.meta["region"]
+        used.add((whole.id, *region))
+        piece = cut(whole, tuple(region))  # which raises if an old defect lies in it
+        assert sample.size == tuple(region[2:])
+        assert sample.group == whole.group
+        outside = distance_outside(sample.union) > sample.meta["hole_px"]
+        assert np.array_equal(sample.image[outside], piece.image[outside])
+        assert_stands_out(piece.image, sample.image, sample.union)
+    assert len(used) >= 4
+    assert {box[1:] for box in used} <= {(32, 0, 32, 48), (0, 0, 64, 24)}
+
+
+def test_one_clean_image_is_enough_for_no_region(tmp_path):
+    found = write_scan(tmp_path / "set", [*worn_parts(), part("clean", image=surface(1))])
+    candidates = prepare(found, settings())
+    assert candidates.notices == ()
+    for sample in made(candidates.recipe, 8):
+        assert sample.meta["background"] == "clean"
+        assert "region" not in sample.meta
+
+
+def test_a_region_of_interest_decides_where_a_region_is_cut(tmp_path):
+    found = write_scan(tmp_path / "set", [worn_parts()[0]])  # a pit at (13..18, 9..14)
+    roi = np.zeros((48, 64), np.uint8)
+    roi[28:, :] = 255
+    write_png(tmp_path / "roi.png", roi)
+    for sample in made(Paste.of(found, settings(roi=tmp_path / "roi.png")), 6):
+        x, y, w, h = sample.meta["region"]
+        assert (x, y, w, h) == (0, 24, 64, 24)
+        assert not (sample.union & (roi[y : y + h, x : x + w] == 0)).any()
+
+
 def test_data_it_cannot_work_on(tmp_path):
     clean = [part(f"clean-{i}", image=surface(i)) for i in range(2)]
     speck = part("speck", [(0, (5, 5, 8, 6))], image=surface(4))
+    wide = part("wide", [(0, (20, 16, 44, 32))], image=surface(3))
     no_defect = write_scan(tmp_path / "a", clean)
-    no_clean = write_scan(tmp_path / "b", [speck])
+    no_surface = write_scan(tmp_path / "b", [wide])
     tiny = write_scan(tmp_path / "c", [*clean, speck])
+    worn = write_scan(tmp_path / "d", worn_parts())
     assert "no image with a defect" in missing_for("paste", no_defect)
-    assert "no clean image" in missing_for("paste", no_clean)
+    assert "no clean image, and no defect-free region" in missing_for("paste", no_surface)
     assert "4 pixels" in missing_for("paste", tiny)
     assert missing_for("procedural", no_defect) is None
-    for found in (no_defect, no_clean, tiny):
-        with pytest.raises(InputError, match="paste cannot work here: no "):
+    assert missing_for("paste", worn) is None
+    assert "no defect-free region" in missing_for("paste", worn, side=200)
+    for found in (no_defect, no_surface, tiny):
+        with pytest.raises(InputError, match=r"paste cannot work here: no .*\(mend: .*\)$"):
             prepare(found, settings())

@@ -94,3 +94,20 @@ def test_real_masks_keep_their_classes(tmp_path):
         assert sample.masks[1].any()
         assert not sample.masks[0].any()
         assert all(defect["mask"].startswith("streak-") for defect in sample.meta["defects"])
+
+
+def test_without_clean_images_regions_are_drawn_on(tmp_path):
+    worn = [sample for sample in make_parts(rgb=True) if sample.label == "defective"]
+    found = write_scan(tmp_path / "set", worn)
+    known = {sample.id: sample for sample in found.dataset}
+    candidates = prepare(found, settings(per_image=(1, 1)))
+    assert len(candidates.notices) == 1
+    for index in range(8):
+        sample = candidates.recipe.make(index)
+        x, y, w, h = sample.meta["region"]
+        whole = known[sample.meta["background"]]
+        view = np.s_[y : y + h, x : x + w]
+        assert not whole.union[view].any()
+        outside = distance_outside(sample.union) > sample.meta["hole_px"]
+        assert outside.any()
+        assert np.array_equal(sample.image[outside], whole.image[view][outside])

@@ -1,10 +1,14 @@
 """The part's own area, and places within it."""
 
+import pickle
+
 import numpy as np
 import pytest
 
-from flawsmith.augment.region import Region, Wish, foreground, places
+from flawsmith.augment import region as regions
+from flawsmith.augment.region import Region, Regions, Wish, foreground, places
 from flawsmith.data.images import write_png
+from flawsmith.data.surfaces import Surface
 from flawsmith.errors import InputError
 from tests.augment_helpers import surface
 
@@ -107,3 +111,50 @@ def test_a_wish_for_a_centre():
     # Half the mask's size before the centre (x 50, y 70), with 5% of spread.
     assert spots.mean(axis=0) == pytest.approx([65, 40], abs=3)
     assert spots.std(axis=0) == pytest.approx([5, 10], rel=0.35)
+
+
+def strip(seed):
+    """A strip whose left 15 columns are black."""
+    image = surface(seed, level=120)
+    image[:, :15] = 3
+    return image
+
+
+def test_a_region_is_found_once_and_kept(monkeypatch):
+    found, inner = [], regions.foreground
+    monkeypatch.setattr(regions, "foreground", lambda image: found.append(1) or inner(image))
+    kept = Regions()
+    # A box that lies on the margin alone would be all part if it were looked at by itself.
+    surfaces = [Surface(0), Surface(0, (8, 4, 21, 30)), Surface(1), Surface(0, (0, 0, 8, 8))]
+    views = [np.s_[:, :], np.s_[4:34, 8:29], np.s_[:, :], np.s_[:8, :8]]
+    for _ in range(3):
+        for item, view in zip(surfaces, views, strict=True):
+            mask = kept.of(item, strip(item.sample))
+            assert mask.dtype == np.bool_
+            assert np.array_equal(mask, inner(strip(item.sample))[view])
+    assert len(found) == 4
+    assert not kept.of(surfaces[3], strip(0)).any()
+    # Sent to a worker it travels empty, with the same settings.
+    assert len(pickle.dumps(kept)) < 300
+    pickle.loads(pickle.dumps(kept)).of(surfaces[0], strip(0))
+    assert len(found) == 5
+
+
+def test_what_does_not_fit_is_found_each_time(monkeypatch):
+    found, inner = [], regions.foreground
+    monkeypatch.setattr(regions, "foreground", lambda image: found.append(1) or inner(image))
+    kept = Regions(limit=48 * 8 + 100)  # one region of 64x48, as bits
+    for _ in range(3):
+        for index in (0, 1):
+            assert np.array_equal(kept.of(Surface(index), strip(index)), inner(strip(index)))
+    assert len(found) == 1 + 3
+
+
+def test_a_users_region_is_cut_like_the_image(tmp_path):
+    write_png(tmp_path / "roi.png", np.tri(48, 64, dtype=np.uint8) * 255)
+    kept = Regions(tmp_path / "roi.png")
+    box = Surface(0, (10, 5, 30, 40))
+    for _ in range(2):
+        assert np.array_equal(kept.of(box, surface(0)), np.tri(48, 64)[5:45, 10:40] > 0)
+    with pytest.raises(InputError, match="an image 64x40"):
+        kept.of(Surface(1, (0, 0, 8, 8)), surface(0)[:40])

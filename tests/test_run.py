@@ -14,6 +14,7 @@ from flawsmith.cli import cli
 from flawsmith.data.build import JOURNAL
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.images import write_png
+from flawsmith.data.visibility import distance_outside
 from tests.augment_helpers import part, surface, write_scan
 from tests.killing import name_of, run_until
 from tests.run_helpers import (
@@ -155,15 +156,40 @@ def test_good_images_alone_get_drawn_defects(tmp_path, place, flags):
     assert sets["train"].classes == ("blob", "pits", "scratch")
 
 
-def test_without_clean_images_paste_is_left_out(tmp_path):
+def test_without_clean_images_regions_are_pasted_on(tmp_path):
     samples = [
         part(f"pit-{i}", [(0, (20 + i, 20, 27 + i, 26))], image=surface(i)) for i in range(8)
     ]
     root = write_scan(tmp_path / "parts", samples).dataset.root
+    done = run(root, tmp_path / "out", "--count", 6)
+    assert "left out" not in done.stderr
+    assert "classical: 6 asked" in done.stdout
+    assert "paste: 6 asked" in done.stdout
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    sets = assert_sound(tmp_path / "out" / "dataset")
+    count = len(sets["train"])
+    told = f"no clean image: {count} defect-free regions of {count} defective images are painted on"
+    assert f"paste: {told}" in page
+    real = {sample.id: sample for sample in sets["train"]}
+    pasted = [sample for sample in sets["synthetic"] if sample.meta["method"] == "paste"]
+    assert len(pasted) >= 5
+    for sample in pasted:
+        x, y, w, h = sample.meta["region"]
+        view = np.s_[y : y + h, x : x + w]
+        whole = real[sample.meta["background"]]
+        assert not whole.union[view].any()
+        outside = distance_outside(sample.union) > sample.meta["hole_px"]
+        assert (sample.image[outside] == whole.image[view][outside]).all()
+
+
+def test_without_any_surface_paste_is_left_out(tmp_path):
+    samples = [part(f"p-{i}", [(0, (20, 16, 44, 31 + i))], image=surface(i)) for i in range(8)]
+    root = write_scan(tmp_path / "parts", samples).dataset.root
     done = run(root, tmp_path / "out", "--count", 4)
-    assert "note: paste left out: no clean image to put defects into" in done.stderr
+    told = "paste left out: no clean image, and no defect-free region of another, to put defects"
+    assert f"note: {told}" in done.stderr
     assert "classical: 4 asked" in done.stdout
-    assert "no clean image" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert told in (tmp_path / "out" / "report.html").read_text("utf-8")
     assert_sound(tmp_path / "out" / "dataset")
 
 

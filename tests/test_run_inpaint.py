@@ -5,8 +5,10 @@ import json
 import pytest
 
 from flawsmith.data.formats import read_dataset
+from flawsmith.data.surfaces import cut
 from flawsmith.data.visibility import distance_outside
-from tests.run_helpers import make_source, refusal_of, result_of, run
+from tests.augment_helpers import make_parts, part, surface, write_scan
+from tests.run_helpers import assert_sound, make_source, refusal_of, result_of, run
 
 FLAGS = ("--count", 8, "--seed", 4, "--methods", "paste,inpaint", "--features", "none")
 
@@ -64,3 +66,32 @@ def test_wrong_settings_are_one_line_before_any_work(source, tmp_path, config):
     path.write_text(json.dumps({"inpaint": {"train": {"generators": "unet"}}}))
     assert "no such setting: generators" in refusal_of(source, out, *FLAGS, "--config", path)
     assert not out.exists()
+
+
+def test_without_clean_images_regions_are_painted_on(tmp_path, config):
+    worn = make_parts(clean=0) + [
+        part(f"more-{i}", [(i % 2, (8, 6 + i, 14, 12 + i))], image=surface(50 + i))
+        for i in range(4)
+    ]
+    source = write_scan(tmp_path / "parts", worn).dataset.root
+    out = tmp_path / "out"
+    done = run(source, out, *FLAGS, *config())
+    assert done.exception is None, done.exception
+    assert "left out" not in done.stderr
+    sets = assert_sound(out / "dataset")
+    count = len(sets["train"])
+    told = f"no clean image: {count} defect-free regions of {count} defective images are painted on"
+    assert f"note: {told}" in done.stderr  # the training says so
+    assert f"inpaint: {told}" in (out / "report.html").read_text("utf-8")
+    real = {sample.id: sample for sample in sets["train"]}
+    made = read_dataset(out / "stages" / "candidates-inpaint" / "data")
+    assert len(made) >= 6
+    for sample in made:
+        piece = cut(real[sample.meta["background"]], tuple(sample.meta["region"]))
+        outside = distance_outside(sample.union) > sample.meta["hole_px"]
+        assert (sample.image[outside] == piece.image[outside]).all()
+    # Crops larger than any region can serve: that is said before anything is trained.
+    path = tmp_path / "large.yaml"
+    path.write_text(json.dumps({"inpaint": {"preset": "tiny", "train": {"size": 256}}}))
+    told = refusal_of(source, tmp_path / "b", *FLAGS, "--config", path, "--methods", "inpaint")
+    assert "inpaint left out: no clean image, and no defect-free region" in told
