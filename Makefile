@@ -14,7 +14,7 @@ demo: $(VENV)/ready
 	$(BIN)/flawsmith demo $(DEMO)/strips --kind severstal --count 48 --seed 7
 	$(BIN)/flawsmith run $(DEMO)/strips $(DEMO)/run --count 60 --seed 7 \
 	    --methods classical,paste,inpaint --inpaint-steps 150
-	$(BIN)/flawsmith inpaint sheet $(DEMO)/run/inpaint/run $(DEMO)/strips $(DEMO)/sheet.png
+	$(BIN)/flawsmith inpaint sheet $(DEMO)/run/stages/inpaint/run $(DEMO)/strips $(DEMO)/sheet.png
 	@echo "data set: $(DEMO)/run/dataset"
 	@echo "report:   $(DEMO)/run/report.html"
 	@echo "what the painter learned in 150 steps: $(DEMO)/sheet.png"

@@ -41,7 +41,7 @@ from flawsmith.augment.symmetry import flips_of
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.jobs import write_demo
 from flawsmith.data.scan import Scan, scan
-from flawsmith.inpaint.crops import Crop, Crops, Geometry, batch_of, crop_of
+from flawsmith.inpaint.crops import Crop, Crops, batch_of, crop_of
 from flawsmith.inpaint.generators import build_generator, compose
 from flawsmith.inpaint.noise import draw_noise
 from flawsmith.inpaint.painter import Painter
@@ -142,7 +142,7 @@ def compare_training(
     # One step more, at whose beginning the clock stops.
     setup = setup_for(preset, device, WARM_UP + steps + 1)
     settings, run = setup.inpaint, folder / "training"
-    geometry = Geometry(settings.size, settings.grow, settings.feather)
+    geometry = settings.geometry
     crops, channels = Watched(found, geometry, flips_of(found)), channels_of(found)
     times: dict[str, list[float]] = {"plain": [], "ours": []}
     making = []

@@ -94,7 +94,7 @@ def train(
       flawsmith inpaint train photos/ run/ --preset small --steps 1500
     """
     from flawsmith.data.jobs import open_source
-    from flawsmith.inpaint.training import setup_of, train_inpaint
+    from flawsmith.inpaint.training import first_process, setup_of, train_inpaint
     from flawsmith.inpaint.varied import read_variety
 
     options = read_options(flags)
@@ -121,7 +121,8 @@ def train(
         num_processes=num_processes,
         show=show_reading,
     )
-    emit(*_trained(run, done, setup, read_variety(run), as_json))
+    if first_process():  # under torchrun every process comes here
+        emit(*_trained(run, done, setup, read_variety(run), as_json))
 
 
 def _trained(

@@ -34,7 +34,7 @@ from flawsmith.commands.common import (
 @click.option(
     "--inpaint-steps",
     type=click.IntRange(1),
-    help="Training steps of the method inpaint.  [default: 1500]",
+    help="Training steps of the method inpaint.  [default: its preset's]",
 )
 @click.option(
     "--test-fraction",

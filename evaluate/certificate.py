@@ -20,6 +20,8 @@ from flawsmith.sample import Sample, pixel_counts
 
 # A class's pixels in an image may leave the range seen on real samples by this factor.
 AREA_SLACK = 2.0
+# Pixels around its mask that a candidate may have changed; a wider hole would excuse any change.
+WIDEST_HOLE = 64
 UNKNOWN = "background not on record"
 Range = tuple[float, float]
 
@@ -101,7 +103,7 @@ class Certify:
 def _has_hole(sample: Sample) -> bool:
     """Tell whether the candidate names the width of its seam, in whole pixels."""
     width = sample.meta.get("hole_px")
-    return type(width) is int and width >= 0
+    return type(width) is int and 0 <= width <= WIDEST_HOLE
 
 
 def check_pair(

@@ -19,7 +19,7 @@ SLOPE = 0.2
 GROUPS = 4
 # The sum of two maps of unit size keeps that size.
 HALVED = math.sqrt(0.5)
-NOISE_STRENGTH = 0.1
+NOISE_STRENGTH = 0.3
 STYLE_STRENGTH = 0.1
 EPSILON = 1e-8
 

@@ -13,6 +13,7 @@ from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
 from flawsmith.data.surfaces import surfaces_of
 from flawsmith.errors import InputError
+from flawsmith.inpaint.geometry import Geometry
 from flawsmith.inpaint.hole import hole_of, soft_of
 from flawsmith.inpaint.sites import sites_of
 from flawsmith.inpaint.windows import Box, Window, window_at
@@ -23,15 +24,6 @@ from flawsmith.sample import Image, Masks
 STRAY = 0.1
 # A site: the number of its sample, and its box.
 Place = tuple[int, Box]
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How wide windows and holes are, in pixels: see ``hole.soft_of`` for grow and feather."""
-
-    size: int
-    grow: int
-    feather: int
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from flawsmith.train.backbone import lite0
 # Each takes the image's channels, the classes and the width.
 DISCRIMINATORS: dict[str, Callable[[int, int, int], Discriminator]] = {
     "projected": lambda channels, classes, width: Projected(lite0(), classes, width),
-    "projected-mixed": lambda channels, classes, width: Projected(lite0(), classes, width, True),
     "patch": lambda channels, classes, width: Patch(channels, classes, width),
     "patch-plain": lambda channels, classes, width: Patch(channels, classes, width, False),
 }
@@ -23,7 +22,7 @@ def build_discriminator(
 ) -> Discriminator:
     """Return a fresh discriminator on the CPU; its first weights depend on ``seed`` alone.
 
-    kind: a name of DISCRIMINATORS (mixed: fixed random mixing of the frozen maps; plain: without
+    kind: a name of DISCRIMINATORS (plain: without
     spectral normalisation, for R1); channels: of the image, 1 or 3; classes: planes of the masks,
     K; width: channels of the projected heads, or of a patch discriminator at full size. Raises
     InputError for an unknown kind, or if Lite0's weights cannot be read.

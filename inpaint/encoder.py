@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawsmith.inpaint.judging import SLOPE, cells_of
-from flawsmith.inpaint.losses import EPSILON
+from flawsmith.inpaint.losses import statistics
 from flawsmith.inpaint.noise import LATENT
 
 HIDDEN = 128
@@ -62,13 +62,4 @@ def _look(maps: Tensor, hole: Tensor) -> Tensor:
     inside = cells_of(hole, (maps.shape[-2], maps.shape[-1]))
     around = 1 - inside
     around = torch.where(around.sum(dim=(2, 3), keepdim=True) > 0, around, inside)
-    return _statistics(maps, inside) - _statistics(maps, around)
-
-
-def _statistics(maps: Tensor, cells: Tensor) -> Tensor:
-    """Return (N, 2 C) float32: each feature's mean and deviation over cells (N, 1, h, w)."""
-    count = cells.sum(dim=(2, 3)).clamp(min=1)
-    mean = (maps.float() * cells).sum(dim=(2, 3)) / count
-    gap = (maps.float() - mean[..., None, None]) * cells
-    deviation = (gap.square().sum(dim=(2, 3)) / count + EPSILON).sqrt()
-    return torch.cat([mean, deviation], dim=1)
+    return statistics(maps, inside) - statistics(maps, around)

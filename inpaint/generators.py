@@ -34,11 +34,10 @@ def build_generator(kind: str, channels: int, classes: int, width: int, seed: in
         return GENERATORS[kind](channels, classes, width)
 
 
-def compose(image: Tensor, painted: Tensor, soft: Tensor, strength: float = 1.0) -> Tensor:
-    """Return the image with the proposal where ``soft`` says: x + strength soft (G - x), clipped.
+def compose(image: Tensor, painted: Tensor, soft: Tensor) -> Tensor:
+    """Return the image with the proposal where ``soft`` says: soft G + (1 - soft) x, clipped.
 
-    image, painted: (N, C, H, W) in [-1, 1]; soft: (N, 1, H, W) in [0, 1]. Strength 1 is
-    soft G + (1 - soft) x; 0 returns the image and more than 1 exaggerates the change. Where soft is
-    0 the image's bits are kept.
+    image, painted: (N, C, H, W) in [-1, 1]; soft: (N, 1, H, W) in [0, 1]. Where soft is 0 the
+    image's bits are kept.
     """
-    return torch.addcmul(image, strength * soft, painted - image).clamp(-1, 1)
+    return torch.addcmul(image, soft, painted - image).clamp(-1, 1)

@@ -7,6 +7,7 @@ pair costs a head, not a network.
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,26 +32,30 @@ class Judgement:
 class Discriminator(nn.Module):
     """The one interface of all discriminators.
 
-    heads: one a map; channels: of those maps.
+    heads: one a map; channels: of those maps. frozen: the maps of a picture stay the same while
+    the heads are trained.
     """
+
+    frozen = False
 
     def __init__(self, heads: Sequence[nn.Module], channels: Sequence[int]) -> None:
         super().__init__()
         self.channels = tuple(channels)
         self.heads = nn.ModuleList(heads)
 
+    def compile(self, *words: Any, **more: Any) -> None:
+        """Compile what a step calls: torch's own method compiles ``forward`` alone."""
+        self.features = torch.compile(self.features, *words, **more)  # type: ignore[method-assign]
+        self.judge = torch.compile(self.judge, *words, **more)  # type: ignore[method-assign]
+
     @abstractmethod
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the maps of an image, (N, C, H, W) in [-1, 1]: for matching features."""
 
-    def prepared(self, maps: list[Tensor]) -> list[Tensor]:
-        """Return what the heads see of the maps: the maps, unless a discriminator mixes them."""
-        return maps
-
     def judge(self, maps: list[Tensor], masks: Tensor, hole: Tensor) -> list[Judgement]:
         """Judge maps that ``features`` gave, so that they need not be computed twice."""
         found = []
-        for head, x in zip(self.heads, self.prepared(maps), strict=True):
+        for head, x in zip(self.heads, maps, strict=True):
             size = (x.shape[-2], x.shape[-1])
             # Area means tell a head how much of each cell a class covers.
             told = F.adaptive_avg_pool2d(torch.cat([masks, hole], dim=1), size)

@@ -16,6 +16,8 @@ from flawsmith.inpaint.judging import Judgement, cells_of
 
 Judgements = Sequence[Judgement]
 EPSILON = 1e-5
+# Pixels a side of what counts as one tone.
+COARSE = 4
 
 
 def cell_mean(values: Tensor, cells: Tensor) -> Tensor:
@@ -91,20 +93,35 @@ def r1(judgements: Judgements, image: Tensor) -> Tensor:
 
 
 def feature_matching(real: Sequence[Tensor], painted: Sequence[Tensor], hole: Tensor) -> Tensor:
-    """Return E |f(real) - f(painted)| over the cells of each map (Wang 2018, pix2pixHD, eq. 4).
+    """Return E |s(f(real)) - s(f(painted))|: the statistics of each map's cells in the hole.
 
-    real, painted: maps (N, C, h, w) of one discriminator or backbone; hole: (N, 1, H, W). A map's
-    cells that meet the hole count. No gradient goes to the real maps.
+    s: each feature's mean and deviation over those cells. pix2pixHD (Wang 2018, eq. 4) compares
+    cell by cell; then a grain that differs from the real one's costs as much as a wrong one, and
+    the cheapest is none. real, painted: maps (N, C, h, w) of one discriminator or backbone; hole:
+    (N, 1, H, W). No gradient goes to the real maps.
     """
-    return _mean([_gap(r.detach(), p, hole) for r, p in zip(real, painted, strict=True)])
+    return _mean([_apart(r.detach(), p, hole) for r, p in zip(real, painted, strict=True)])
 
 
-def l1_in(real: Tensor, painted: Tensor, weight: Tensor) -> Tensor:
-    """Return E |real - painted| within the weight (Isola 2017, eq. 3, kept to the hole).
+def statistics(maps: Tensor, cells: Tensor) -> Tensor:
+    """Return (N, 2 C) float32: each feature's mean and deviation over cells (N, 1, h, w)."""
+    count = cells.sum(dim=(2, 3)).clamp(min=1)
+    mean = (maps.float() * cells).sum(dim=(2, 3)) / count
+    gap = (maps.float() - mean[..., None, None]) * cells
+    deviation = (gap.square().sum(dim=(2, 3)) / count + EPSILON).sqrt()
+    return torch.cat([mean, deviation], dim=1)
 
-    real, painted: (N, C, H, W); weight: (N, 1, H, W), the hole or its soft version.
+
+def coarse_l1(real: Tensor, painted: Tensor, weight: Tensor) -> Tensor:
+    """Return E |real - painted| at a quarter of the size, within the weight.
+
+    pix2pix's (Isola 2017, eq. 3), kept to the hole and to what is coarser than the surface's grain:
+    pixel by pixel the best guess of a grain is none. real, painted: (N, C, H, W), H and W at least
+    COARSE; weight: (N, 1, H, W), the hole or its soft version.
     """
-    return cell_mean((real - painted).abs(), weight).mean()
+    shares = F.avg_pool2d(weight, COARSE)
+    gap = F.avg_pool2d((real - painted) * weight, COARSE).abs()
+    return (gap.mean(dim=(1, 2, 3)) / shares.mean(dim=(1, 2, 3)).clamp(min=EPSILON)).mean()
 
 
 def perceptual(
@@ -141,10 +158,10 @@ def _unit(maps: Tensor) -> Tensor:
     return maps * (maps.square().sum(dim=1, keepdim=True) + EPSILON).rsqrt()
 
 
-def _gap(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:
-    """Return (N,): the mean absolute difference of two maps over the cells that meet the hole."""
+def _apart(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:
+    """Return (N,): the mean absolute difference of two maps' statistics in the hole."""
     cells = cells_of(hole, (first.shape[-2], first.shape[-1]))
-    return cell_mean((first - second).abs(), cells)
+    return (statistics(first, cells) - statistics(second, cells)).abs().mean(dim=1)
 
 
 def _mean(samples: Sequence[Tensor]) -> Tensor:

@@ -14,6 +14,8 @@ from torch import Tensor
 LATENT = 64
 STRIDES = (1, 2, 4, 8, 16)
 STEP = STRIDES[-1]
+# What is no larger than so many pixels is grain, not shape.
+GRAIN = 4
 Size = tuple[int, int]
 
 
@@ -35,6 +37,15 @@ class Noise:
     def at(self, stride: int) -> Tensor:
         """Return the map of one stride of STRIDES."""
         return self.maps[STRIDES.index(stride)]
+
+    def part(self, part: slice) -> "Noise":
+        """Return the bundle of some samples of the batch."""
+        return Noise(self.z[part], tuple(m[part] for m in self.maps))
+
+    def with_grain(self, other: "Noise") -> "Noise":
+        """Return the bundle with another's finest maps, up to strides of GRAIN."""
+        pairs = zip(STRIDES, self.maps, other.maps, strict=True)
+        return Noise(self.z, tuple(theirs if s <= GRAIN else own for s, own, theirs in pairs))
 
     @staticmethod
     def of(flat: Tensor, size: Size) -> "Noise":

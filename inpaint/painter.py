@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flawsmith.errors import InputError
 from flawsmith.inpaint.blocks import Generator
-from flawsmith.inpaint.crops import Geometry, batch_of, crop_of
+from flawsmith.inpaint.crops import batch_of, crop_of
 from flawsmith.inpaint.generators import build_generator
 from flawsmith.inpaint.hole import hole_of, soft_of
 from flawsmith.inpaint.noise import draw_noise
@@ -36,10 +36,6 @@ class Painter:
     channels: int
     settings: InpaintSettings
     device: torch.device
-
-    @property
-    def geometry(self) -> Geometry:
-        return Geometry(self.settings.size, self.settings.grow, self.settings.feather)
 
     def paint(
         self, image: Image, masks: Masks, generator: np.random.Generator, strength: float = 1.0
@@ -68,7 +64,7 @@ class Painter:
         generator: np.random.Generator,
     ) -> None:
         window = window_at(site.box, image.shape, self.settings.size)
-        crop = crop_of(image, masks, window, self.geometry)
+        crop = crop_of(image, masks, window, self.settings.geometry)
         batch = batch_of([crop], self.channels)
         noise = draw_noise([generator], (self.settings.size, self.settings.size))
         with torch.inference_mode():
@@ -132,6 +128,8 @@ def _configured(config: Any, path: Path) -> tuple[tuple[str, ...], int, InpaintS
     try:
         classes, channels = tuple(map(str, config["classes"])), int(config["channels"])
         settings = InpaintSettings(**config["settings"])
+        if channels not in (1, 3) or not classes or len(set(classes)) < len(classes):
+            raise ValueError(f"{channels} channels, classes {classes}")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             "its settings are not this flawsmith's", where=path, mend="train it again"

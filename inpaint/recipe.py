@@ -16,11 +16,13 @@ from flawsmith.augment.shapes import ShapeSource, with_position
 from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.surfaces import Surface
-from flawsmith.errors import OutputError, printable
+from flawsmith.errors import InputError, OutputError, printable
 from flawsmith.inpaint.hole import hole_of
 from flawsmith.inpaint.painter import Painter, load_painter
 from flawsmith.sample import Sample
 from flawsmith.seeding import rng
+from flawsmith.train.runs import WEIGHTS
+from flawsmith.train.weights import file_sha256
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,13 @@ class TrainedRun:
 
 @lru_cache(maxsize=1)
 def _painter(run: TrainedRun) -> Painter:
-    return load_painter(run.path, run.device)
+    painter = load_painter(run.path, run.device)
+    # A training that goes on beside this job writes better ones: half a job by each is neither's.
+    if file_sha256(run.path / WEIGHTS) != run.digest:
+        raise InputError(
+            "the weights changed since this job began", where=run.path, mend="paint anew"
+        )
+    return painter
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from flawsmith.inpaint.geometry import Geometry
 from flawsmith.settings import Settings
 
 # What the command line offers: trained on real data and looked at. A config file may name others.
@@ -17,13 +18,13 @@ class InpaintSettings(Settings):
     generator: Literal["unet", "spade", "lama"] = "unet"
     discriminator: Literal["projected", "patch"] = "projected"
     size: int = Field(64, ge=32, le=1024, multiple_of=16, description="side of a crop, pixels")
-    width: int = Field(24, ge=4, description="the generator's channels at full size")
+    width: int = Field(24, ge=4, le=512, description="the generator's channels at full size")
     loss: Literal["auto", "hinge", "logistic"] = Field(
         "auto", description="auto: hinge with projected, logistic and R1 with patch"
     )
     r1: float = Field(1.0, ge=0, description="gradient penalty, with the logistic loss only")
     r1_every: int = Field(8, ge=1, description="steps from one penalty to the next")
-    heads: int = Field(64, ge=4, description="channels of the discriminator's heads")
+    heads: int = Field(64, ge=4, le=1024, description="channels of the discriminator's heads")
     grow: int = Field(3, ge=0, le=64, description="the hole is the mask and so many pixels around")
     feather: int = Field(3, ge=0, le=64, description="the hole's rim fades over so many pixels")
     generator_rate: float = Field(5e-4, gt=0, description="Adam's learning rate")
@@ -32,7 +33,7 @@ class InpaintSettings(Settings):
     l1_until: float = Field(0.6, gt=0, le=1, description="share of the steps at which L1 is gone")
     matching: float = Field(0.3, ge=0, description="weight of feature matching in the hole")
     diversity: float = Field(
-        1.0, ge=0, description="weight of the mode-seeking term: two noises, two looks"
+        1.0, ge=0, description="weight of the mode-seeking term: another noise, another grain"
     )
     divergence: float = Field(
         0.1, ge=0, description="weight that keeps real looks' latents near those drawn"
@@ -43,12 +44,20 @@ class InpaintSettings(Settings):
         1.0, ge=0, description="weight of defects painted on clean surface; 0: none are"
     )
     augment: float = Field(0.3, ge=0, le=1, description="probability of each augmentation")
+    cutout: float = Field(
+        0.0, ge=0, le=1, description="side of a grey square in what is judged, as a share"
+    )
     adaptive: bool = Field(
         False, description="let that probability follow the discriminator's overfitting"
     )
     adaptive_images: int = Field(
         20_000, ge=1, description="real crops within which it can rise from 0 to 1"
     )
+
+    @property
+    def geometry(self) -> Geometry:
+        """The sizes that crops and holes are cut with."""
+        return Geometry(self.size, self.grow, self.feather)
 
     @property
     def adversarial(self) -> Literal["hinge", "logistic"]:
@@ -65,7 +74,7 @@ class InpaintSettings(Settings):
 
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "tiny": ({"size": 32, "width": 8, "heads": 16}, {"batch": 4, "steps": 200, "ema": 0.99}),
-    "small": ({}, {"batch": 8, "steps": 1500, "ema": 0.995, "preview_every": 250}),
+    "small": ({}, {"batch": 8, "steps": 1000, "ema": 0.995, "preview_every": 250}),
     "large": (
         {"size": 256, "width": 64, "heads": 128, "grow": 5, "feather": 5},
         {

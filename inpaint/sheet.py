@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from flawsmith.augment.region import foreground
 from flawsmith.augment.shapes import Shape, ShapeSource
 from flawsmith.data.manifest import class_colours
 from flawsmith.data.thumbnails import outlined
@@ -44,7 +43,7 @@ def _view(recipe: Inpaint, plane: int) -> Image:
     generator = rng(recipe.settings.seed, "sheet view", plane)
     surface = recipe.backgrounds[generator.integers(len(recipe.backgrounds))]
     whole = surface.of(recipe.samples[surface.sample])
-    shown = foreground(whole.image)
+    shown = recipe.regions.of(surface, recipe.samples[surface.sample].image)
     side = min(VIEW * recipe.run.painter().settings.size, *shown.shape)
     best, most = (slice(0, side), slice(0, side)), -1
     for _ in range(TRIES):

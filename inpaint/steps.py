@@ -1,6 +1,6 @@
 """What one training step sees: crops, the defects painted over and moved, wrong masks, noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from flawsmith.inpaint.settings import InpaintSettings
 from flawsmith.seeding import rng
 from flawsmith.train.diffaugment import Augmentation, Policy, draw
 from flawsmith.train.task import Context
+
+# Crops drawn in search of masks that are wrong for another.
+TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Steps:
             real.append(self.crops.defect(index, generator)[0])
             if settings.moved:
                 moved.append(self.crops.moved(int(generator.integers(len(self.crops))), generator))
-            wrong.append(self._wrong(index, real[-1], generator))
+            wrong.append(self._wrong(real[-1], generator))
         size = (settings.size, settings.size)
         change = draw(context.generators("augment"), size, self.policy, strength, context.device)
         shown, ground, mistaken = (
@@ -73,12 +76,16 @@ class Steps:
         drawn = [context.noise(noise_length(size), stream=stream) for stream in streams]
         return Noise.of(torch.cat(drawn), size)
 
-    def _wrong(self, index: int, crop: Crop, generator: np.random.Generator) -> Crop:
+    def _wrong(self, crop: Crop, generator: np.random.Generator) -> Crop:
         """Return masks that do not belong to the crop: another class, or another place."""
         classes = len(crop.masks)
         if classes > 1 and generator.random() < 0.5:
             turn = int(generator.integers(1, classes))
             return Crop(crop.image, np.roll(crop.masks, turn, axis=0), crop.hole, crop.soft)
-        others = len(self.crops) - 1
-        place = (index + 1 + int(generator.integers(max(others, 1)))) % len(self.crops)
-        return self.crops.defect(place, generator)[0]
+        for _ in range(TRIES):
+            other = int(generator.integers(len(self.crops)))
+            drawn = self.crops.defect(other, generator)[0]
+            # Rare classes' sites are repeated, and small pictures leave a window no room.
+            if not np.array_equal(drawn.masks, crop.masks):
+                return drawn
+        return replace(crop, masks=np.zeros_like(crop.masks))  # it says that nothing is here

@@ -1,6 +1,6 @@
 """The inpainting GAN as a task of the training loop."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,9 +25,30 @@ from flawsmith.train.task import Context
 BETAS = (0.0, 0.99)
 # Adapted, the augmentations' probability ends here: always on, they would leak into the generator.
 LIMIT = 0.85
-# The diversity term asks for two looks of one mask to lie so far apart; see losses.perceptual.
-# Real defects of a class are about 1.4 apart, the same defect at another exposure 0.3 to 0.8.
-DIVERSITY_BOUND = 1.0
+# The diversity term asks for two grains of one look to lie so far apart; see losses.perceptual.
+# Real defects of a class are about 1.4 apart, two clean places of one kind of surface about 1.
+DIVERSITY_BOUND = 0.7
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What a step painted, with which noise; look: mean and log variance of the real ones'."""
+
+    image: Tensor
+    noise: Noise
+    look: tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Features of the real crops, and of each painted part, all augmented alike."""
+
+    real: list[Tensor]
+    painted: list[list[Tensor]]
+
+    def detached(self) -> "Shown":
+        """Return the same without a way back to the generator."""
+        return Shown(self.real, [[m.detach() for m in maps] for maps in self.painted])
 
 
 class InpaintTask:
@@ -73,7 +94,9 @@ class InpaintTask:
             ),
         }
         flips = (crops.flips[1], crops.flips[0])
-        policy = Policy(flips, translation=0.125, cutout=0.0, brightness=0.4, contrast=0.4)
+        policy = Policy(
+            flips, translation=0.125, cutout=settings.cutout, brightness=0.4, contrast=0.4
+        )
         self.steps = Steps(crops, channels, settings, policy)
 
     def prepare(self, device: torch.device) -> None:
@@ -87,11 +110,12 @@ class InpaintTask:
         with context.autocast():
             look = self._look(now)
             latents = sampled(*look, now.noise.z[: now.count])
-            z = torch.cat([latents, now.noise.z[now.count :]])
-            painted = self.paint(now.ground, replace(now.noise, z=z))
-        return self._judge(context, now, painted.detach()) | self._improve(
-            context, now, painted, look
-        )
+            noise = replace(now.noise, z=torch.cat([latents, now.noise.z[now.count :]]))
+            painted = Painted(self.paint(now.ground, noise), noise, look)
+            # Frozen features of the same pictures are the same for both halves of the step.
+            shown = self._shown(now, painted.image) if self.discriminator.frozen else None
+        told = self._judge(context, now, painted, shown)
+        return told | self._improve(context, now, painted, shown)
 
     def _look(self, now: Step) -> tuple[Tensor, Tensor]:
         """Return which latents the real defects' looks stand for: mean and log variance."""
@@ -105,18 +129,24 @@ class InpaintTask:
         raw = self.generator(ground.image, ground.hole, ground.masks, noise)
         return compose(ground.image, raw.float(), ground.soft)
 
-    def _judge(self, context: Context, now: Step, painted: Tensor) -> dict[str, Tensor]:
+    def _shown(self, now: Step, painted: Tensor) -> Shown:
+        """Return what the discriminator sees of the real crops and of each painted part."""
+        real = self._maps(now.real.image, now.change)
+        return Shown(real, [self._maps(painted[part], now.change) for part in now.parts])
+
+    def _judge(
+        self, context: Context, now: Step, painted: Painted, shown: Shown | None
+    ) -> dict[str, Tensor]:
         """Improve the discriminator."""
         with context.autocast():
-            maps = self._maps(now.real.image, now.change)
-            judged = self._judged(maps, now.real, now.change)
+            seen = shown.detached() if shown else self._shown(now, painted.image.detach())
+            judged = self._judged(seen.real, now.real, now.change)
             real = self.against.real(judged)
-            wrong = self.against.fake(self._judged(maps, now.wrong, now.change))
-            fakes = []
-            for part in now.parts:
-                maps = self._maps(painted[part], now.change)
-                judged_fake = self._judged(maps, now.ground_of(part), now.change)
-                fakes.append(self.against.fake(judged_fake))
+            wrong = self.against.fake(self._judged(seen.real, now.wrong, now.change))
+            fakes = [
+                self.against.fake(self._judged(maps, now.ground_of(part), now.change))
+                for maps, part in zip(seen.painted, now.parts, strict=True)
+            ]
         fake = torch.stack(fakes).mean()
         told = {"d_real": real, "d_fake": fake, "d_wrong": wrong}
         loss = real + fake + self.settings.mismatch * wrong
@@ -136,21 +166,21 @@ class InpaintTask:
         return losses.r1(self._judged(maps, now.real, now.change), image)
 
     def _improve(
-        self, context: Context, now: Step, painted: Tensor, look: tuple[Tensor, Tensor]
+        self, context: Context, now: Step, painted: Painted, shown: Shown | None
     ) -> dict[str, Tensor]:
         """Improve the generator, and the encoder with it."""
         settings = self.settings
         with context.autocast():
-            maps = [self._maps(painted[part], now.change) for part in now.parts]
+            seen = shown or self._shown(now, painted.image)
             fooled = [
-                self.against.generator(self._judged(m, now.ground_of(part), now.change))
-                for m, part in zip(maps, now.parts, strict=True)
+                self.against.generator(self._judged(maps, now.ground_of(part), now.change))
+                for maps, part in zip(seen.painted, now.parts, strict=True)
             ]
         shares = torch.tensor([1.0, settings.moved][: len(fooled)], device=context.device)
         told = {
             "g_adversarial": (torch.stack(fooled) * shares).sum() / shares.sum(),
-            "g_l1": losses.l1_in(now.real.image, painted[: now.count], now.real.soft),
-            "e_divergence": divergence(*look),
+            "g_l1": losses.coarse_l1(now.real.image, painted.image[: now.count], now.real.soft),
+            "e_divergence": divergence(*painted.look),
         }
         weights = {
             "g_adversarial": 1.0,
@@ -158,23 +188,18 @@ class InpaintTask:
             "e_divergence": settings.divergence,
         }
         if settings.recovery and len(now.parts) > 1:
-            told["g_recovery"] = self._recovery(now, maps[-1])
+            told["g_recovery"] = self._recovery(now, seen.painted[-1])
             weights["g_recovery"] = settings.recovery
         if settings.matching:
-            told["g_matching"] = self._matching(context, now, maps[0])
+            hole = now.change.geometry(now.real.hole)
+            told["g_matching"] = losses.feature_matching(seen.real, seen.painted[0], hole)
             weights["g_matching"] = settings.matching
         if settings.diversity:
-            told["g_diversity"] = self._diversity(context, now, maps[-1])
+            told["g_diversity"] = self._diversity(context, now, painted, seen.painted[-1])
             weights["g_diversity"] = settings.diversity
         loss = torch.stack([weights[name] * value for name, value in told.items()]).sum()
         context.backward_and_step("generator", loss)
         return told
-
-    def _matching(self, context: Context, now: Step, repainted: list[Tensor]) -> Tensor:
-        """Compare the features of what was repainted with those of the real crops."""
-        with torch.no_grad(), context.autocast():
-            known = self._maps(now.real.image, now.change)
-        return losses.feature_matching(known, repainted, now.change.geometry(now.real.hole))
 
     def _recovery(self, now: Step, maps: list[Tensor]) -> Tensor:
         """Compare the latents that a look was drawn with to what the encoder reads from it.
@@ -194,11 +219,19 @@ class InpaintTask:
         until = self.settings.l1_until * context.total
         return self.settings.l1 * max(0.0, 1 - context.step / until)
 
-    def _diversity(self, context: Context, now: Step, known: list[Tensor]) -> Tensor:
-        """Paint the last part once more with other noise; known: the features of the first time."""
-        ground = now.ground_of(now.parts[-1])
+    def _diversity(
+        self, context: Context, now: Step, painted: Painted, known: list[Tensor]
+    ) -> Tensor:
+        """Paint the last part once more with another grain; known: the features of before.
+
+        Latents and coarse maps stay: asked to differ by these, looks came out that no real defect
+        has, and blocks.
+        """
+        part = now.parts[-1]
+        ground = now.ground_of(part)
+        noise = painted.noise.part(part).with_grain(self.steps.noise(context, "diversity"))
         with context.autocast():
-            again = self.paint(ground, self.steps.noise(context, "diversity"))
+            again = self.paint(ground, noise)
             maps = self._maps(again, now.change)
         return losses.diversity(known, maps, now.change.geometry(ground.hole), DIVERSITY_BOUND)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, open_source, quiet
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.surfaces import notices_of
-from flawsmith.errors import InputError
-from flawsmith.inpaint.crops import Crops, Geometry
+from flawsmith.errors import FlawsmithError, InputError
+from flawsmith.inpaint.crops import Crops
 from flawsmith.inpaint.maskbank import keep_masks
 from flawsmith.inpaint.settings import PRESETS, InpaintSettings
 from flawsmith.inpaint.task import InpaintTask
@@ -94,7 +95,7 @@ def train_on(
     process calls this alike.
     """
     _check_marks(found)
-    first = _first()
+    first = first_process()
     config = {
         "settings": setup.inpaint.model_dump(mode="json"),
         "classes": list(found.dataset.classes),
@@ -103,14 +104,18 @@ def train_on(
     }
     if first:
         _name_unmarked(found)
-    work = (found, out, setup, config)
+    work, before = (found, out, setup, config), _written(out)
     try:
         done = launch(_train, work, num_processes, setup.loop.device)
-    finally:
-        # However it ended: weights without their masks would be half a run.
-        if first and _trained_here(out, config):
-            keep_masks(found, out, source)
+    except FlawsmithError:
+        # Stopped or broken off: weights without their masks would be half a run. Refused, because
+        # another process trains here: it keeps its own.
+        if first and _written(out) != before and _trained_here(out, config):
+            with suppress(FlawsmithError):
+                keep_masks(found, out, source)
+        raise
     if first:
+        keep_masks(found, out, source)
         keep_variety(found, out, setup.loop.device)
     return done
 
@@ -118,9 +123,8 @@ def train_on(
 def _train(found: Scan, out: Path, setup: Setup, config: dict[str, Any]) -> Trained:
     """Do one process's part."""
     settings = setup.inpaint
-    geometry = Geometry(settings.size, settings.grow, settings.feather)
-    crops = Crops(found, geometry, flips_of(found))
-    if _first():
+    crops = Crops(found, settings.geometry, flips_of(found))
+    if first_process():
         _name_regions(found, crops)
     classes = len(found.dataset.classes)
     task = InpaintTask(crops, channels_of(found), classes, settings, setup.loop.seed)
@@ -155,9 +159,15 @@ def _name_regions(found: Scan, crops: Crops) -> None:
         )
 
 
-def _first() -> bool:
+def first_process() -> bool:
     """Tell whether this is the only training process, or the first."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def _written(out: Path) -> int | None:
+    """Return when the weights in a run folder were written, or None."""
+    path = out / WEIGHTS
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def _trained_here(out: Path, config: dict[str, Any]) -> bool:

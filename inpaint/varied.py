@@ -50,7 +50,7 @@ def told(figures: tuple[Variety, ...]) -> list[str]:
     if poor:
         lines.append(
             f"note: the noise gives less than {ENOUGH:.0%} of real defects' variety for "
-            f"{', '.join(poor)}: train longer, or with a higher `diversity`"
+            f"{', '.join(poor)}: train longer or with a higher `diversity`, in a new folder"
         )
     return lines
 
@@ -60,7 +60,7 @@ def _listed(figures: tuple[Variety, ...]) -> list[dict[str, Any]]:
 
 
 def _measured(found: Scan, painter: Painter) -> tuple[Variety, ...]:
-    crops = Crops(found, painter.geometry, flips_of(found))
+    crops = Crops(found, painter.settings.geometry, flips_of(found))
     groups = [fact.group for fact in found.facts]
     frozen = lite0().to(painter.device)
     ruler = Ruler(crops, groups, painter.classes, painter.channels, frozen)

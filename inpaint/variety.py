@@ -25,6 +25,8 @@ from flawsmith.train.backbone import Lite0
 MASKS = 8
 PAINTINGS = 10
 DEFECTS = 40
+# Pairs compared at once: their maps are held several times over.
+PAIRS = 32
 # Less than this share of the real defects' variety is a generator that hardly heeds its noise.
 ENOUGH = 0.5
 
@@ -109,10 +111,14 @@ class Ruler:
         batch = self._batch([self.crops.centred(place) for place in places])
         maps = self._maps(batch.image)
         cells = [cells_of(batch.hole, (m.shape[-2], m.shape[-1])) for m in maps]
-        both = [c[one] * c[other] for c in cells]
-        # A crescent's hole need not meet a bar's.
-        meet = torch.stack([c.sum(dim=(1, 2, 3)) > 0 for c in both]).all(dim=0)
-        distances = perceptual([m[one] for m in maps], [m[other] for m in maps], both)[meet]
+        found = []
+        for start in range(0, len(one), PAIRS):
+            a, b = one[start : start + PAIRS], other[start : start + PAIRS]
+            both = [c[a] * c[b] for c in cells]
+            # A crescent's hole need not meet a bar's.
+            meet = torch.stack([c.sum(dim=(1, 2, 3)) > 0 for c in both]).all(dim=0)
+            found.append(perceptual([m[a] for m in maps], [m[b] for m in maps], both)[meet])
+        distances = torch.cat(found)
         return (float(distances.mean()), len(distances)) if len(distances) else (None, 0)
 
     def _batch(self, crops: list[Crop]) -> Batch:

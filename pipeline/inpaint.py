@@ -15,6 +15,9 @@ from flawsmith.pipeline.candidates import Made, made_in
 from flawsmith.pipeline.settings import RunSettings
 from flawsmith.pipeline.stages import Stages
 from flawsmith.settings import load_settings
+from flawsmith.train.devices import pick_device
+from flawsmith.train.runs import WEIGHTS
+from flawsmith.train.weights import file_sha256
 
 TRAINING = "inpaint"
 RUN = "run"
@@ -56,7 +59,13 @@ def paint_stage(
     trained = stages.make(
         TRAINING, decided, ("split",), lambda folder: _train(train, folder / RUN, plan, source)
     )
-    inputs = {**plan.apply.model_dump(mode="json"), "files": files_of(plan.apply.shaping)}
+    inputs = {
+        **plan.apply.model_dump(mode="json"),
+        "files": files_of(plan.apply.shaping),
+        # As for inpaint apply: other weights, or the same ones elsewhere, paint other pixels.
+        "weights": file_sha256(trained / RUN / WEIGHTS),
+        "device": pick_device(device).type,
+    }
     folder = stages.make(
         "candidates-inpaint",
         inputs,

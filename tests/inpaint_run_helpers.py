@@ -20,7 +20,7 @@ import torch
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.images import write_png
 from flawsmith.data.scan import scan
-from flawsmith.inpaint.crops import Crops, Geometry
+from flawsmith.inpaint.crops import Crops
 from flawsmith.inpaint.settings import InpaintSettings
 from flawsmith.inpaint.task import InpaintTask
 from flawsmith.inpaint.training import Setup, train_on
@@ -85,7 +85,7 @@ def train_shapes(source, out, inpaint=None, **changes):
 def shapes_task(source, inpaint=None):
     """Return a task on the folder, where a test wants to look into it."""
     settings = setup(inpaint).inpaint
-    geometry = Geometry(settings.size, settings.grow, settings.feather)
+    geometry = settings.geometry
     crops = Crops(scan(read_dataset(source)), geometry, (True, True))
     return InpaintTask(crops, 1, len(CLASSES), settings, LOOP["seed"])
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flawsmith.errors import InputError
-from flawsmith.inpaint.crops import Crop, Crops, Geometry, as_planes, batch_of, crop_of
+from flawsmith.inpaint.crops import Crop, Crops, as_planes, batch_of, crop_of
+from flawsmith.inpaint.geometry import Geometry
 from flawsmith.inpaint.hole import hole_of, soft_of
 from flawsmith.inpaint.windows import Window
 from flawsmith.seeding import rng

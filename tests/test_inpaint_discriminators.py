@@ -77,7 +77,7 @@ def test_the_frozen_network_stays_outside():
     assert {p.device.type for p in frozen.parameters()} == {"meta"}
 
 
-@pytest.mark.parametrize("kind", ["projected-mixed", "patch"])
+@pytest.mark.parametrize("kind", ["projected", "patch"])
 def test_spectral_buffers_are_plain_and_repeat(kind):
     image, hole, masks, _ = inputs()
     first, second = (build_discriminator(kind, 1, 3, WIDTH, 0) for _ in range(2))
@@ -91,12 +91,6 @@ def test_spectral_buffers_are_plain_and_repeat(kind):
     other.load_state_dict(first.state_dict())
     for a, b in zip(first(image, masks, hole), other(image, masks, hole), strict=True):
         assert torch.equal(a.logits, b.logits)
-
-
-def test_mixing_is_never_trained():
-    network = build_discriminator("projected-mixed", 1, 3, WIDTH, 0)
-    assert not any("mixing" in name for name, _ in network.named_parameters())
-    assert any("mixing" in name for name in network.state_dict())
 
 
 def test_r1_reaches_the_plain_discriminator():

@@ -70,25 +70,51 @@ def test_r1_does_not_grow_with_the_number_of_patches(count):
     assert penalty.item() == pytest.approx(4 / 16)
 
 
-def test_feature_matching():
-    hole = torch.zeros(1, 1, 4, 4)
-    hole[..., :2, :2] = 1  # one cell of four at half size
-    real = [torch.zeros(1, 2, 2, 2, requires_grad=True), torch.zeros(1, 1, 1, 1)]
-    painted = [torch.full((1, 2, 2, 2), 7.0, requires_grad=True), torch.full((1, 1, 1, 1), -1.0)]
-    with torch.no_grad():
-        painted[0][0, :, 0, 0] = torch.tensor([1.0, -3.0])
+def test_feature_matching_by_hand():
+    """Means 1 and 5, deviations 1 and 3 in the two cells of the hole: (4 + 2) / 2 statistics."""
+    hole = torch.tensor([[1.0, 1.0, 0.0]]).reshape(1, 1, 1, 3)
+    real = [torch.tensor([0.0, 2.0, 50.0]).reshape(1, 1, 1, 3).requires_grad_()]
+    painted = [torch.tensor([2.0, 8.0, -9.0]).reshape(1, 1, 1, 3).requires_grad_()]
     loss = losses.feature_matching(real, painted, hole)
-    assert loss.item() == pytest.approx((2 + 1) / 2)
+    assert loss.item() == pytest.approx(3, rel=1e-3)
     loss.backward()
     assert real[0].grad is None
-    assert painted[0].grad.abs().sum(dim=1).tolist() == [[[0.5, 0], [0, 0]]]
+    assert painted[0].grad[0, 0, 0, 2] == 0
+    both = losses.feature_matching(real * 2, [painted[0], real[0]], hole)
+    assert both.item() == pytest.approx(1.5, rel=1e-3)
 
 
-def test_l1_by_weight():
-    real, painted = torch.zeros(2, 3, 1, 2), torch.tensor([1.0, 5.0]).expand(2, 3, 1, 2)
-    weight = torch.tensor([[1.0, 0.0], [0.5, 1.0]]).reshape(2, 1, 1, 2)
-    assert losses.l1_in(real, painted, weight).item() == pytest.approx((1 + 5.5 / 1.5) / 2)
-    assert losses.l1_in(real, painted, torch.zeros(2, 1, 1, 2)) == 0
+def test_another_grain_of_the_same_kind_costs_nothing():
+    maps = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    shuffled = maps.flatten(2)[..., torch.randperm(16, generator=torch.Generator().manual_seed(1))]
+    hole = torch.ones(2, 1, 8, 8)
+    same = losses.feature_matching([maps], [shuffled.reshape(maps.shape)], hole)
+    assert same == pytest.approx(0, abs=1e-5)
+    smooth = maps.mean(dim=(2, 3), keepdim=True).expand_as(maps)
+    assert losses.feature_matching([maps], [smooth], hole) > 0.2
+
+
+def test_matching_without_a_hole_is_finite():
+    maps = torch.zeros(1, 2, 2, 2, requires_grad=True)
+    losses.feature_matching([maps + 1], [maps], torch.zeros(1, 1, 4, 4)).backward()
+    assert maps.grad.isfinite().all()
+
+
+def test_coarse_l1_by_hand():
+    real, painted = torch.zeros(1, 1, 4, 8), torch.zeros(1, 1, 4, 8)
+    painted[..., :2], painted[..., 4:] = 1.0, -3.0
+    weight = torch.ones(1, 1, 4, 8)
+    # Tones: half of the first square differs by 1, all of the second by 3.
+    assert losses.coarse_l1(real, painted, weight).item() == pytest.approx((0.5 + 3) / 2)
+    weight[..., 4:] = 0
+    assert losses.coarse_l1(real, painted, weight).item() == pytest.approx(0.5)
+    assert losses.coarse_l1(real, painted, 0 * weight) == 0
+
+
+def test_grain_has_no_tone():
+    turns = (-1.0) ** torch.arange(8)
+    grain = (turns[:, None] * turns)[None, None]
+    assert losses.coarse_l1(torch.zeros(1, 1, 8, 8), grain, torch.ones(1, 1, 8, 8)) == 0
 
 
 def test_perceptual_by_hand():

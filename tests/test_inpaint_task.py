@@ -1,6 +1,5 @@
 """The training task: killed and resumed, in two processes, diverging, and its diversity term."""
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -207,7 +206,7 @@ def test_reading_latents_back_does_not_train_the_encoder(source):
     part = now.parts[-1]
     painted = task.paint(
         now.ground_of(part),
-        replace(now.noise, z=now.noise.z[part], maps=tuple(m[part] for m in now.noise.maps)),
+        now.noise.part(part),
     )
     task._recovery(now, task._maps(painted, now.change)).backward()
     assert all(p.grad is None for p in task.encoder.parameters())

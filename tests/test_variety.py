@@ -7,7 +7,8 @@ import torch
 
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
-from flawsmith.inpaint.crops import Crops, Geometry
+from flawsmith.inpaint.crops import Crops
+from flawsmith.inpaint.geometry import Geometry
 from flawsmith.inpaint.varied import VARIETY, keep_variety, read_variety, told
 from flawsmith.inpaint.variety import MASKS, PAINTINGS, Ruler, Variety
 from flawsmith.train.backbone import lite0

@@ -116,7 +116,7 @@ class Loop:
         with ExitStack() as stack:
             log = self._log(stack)
             while self.step < settings.steps:
-                losses = self._step()
+                losses = self._whole_step()
                 # On a GPU asking would wait for it; there it is seen at the next line of metrics.
                 broken = device.type == "cpu" and not _finite(losses)
                 old = time.monotonic() - kept_at >= settings.checkpoint_seconds
@@ -139,6 +139,17 @@ class Loop:
                     raise Interrupted(f"stopped at step {self.step}; the same command goes on")
         if not self.run.weights.is_file():
             self.processes.on_first(self._save_weights)  # somebody removed a finished run's
+
+    def _whole_step(self) -> dict[str, Tensor]:
+        try:
+            return self._step()
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"the device's memory is too small at step {self.step} for a batch of "
+                f"{self.settings.batch}; the last checkpoint is untouched",
+                where=self.run.path,
+                mend="a smaller batch, size or width, in a new folder",
+            ) from error
 
     def _step(self) -> dict[str, Tensor]:
         settings, task = self.settings, self.task
