@@ -13,11 +13,11 @@ DEMO ?= demo-out
 demo: $(VENV)/ready
 	$(BIN)/flawsmith demo $(DEMO)/strips --kind severstal --count 48 --seed 7
 	$(BIN)/flawsmith run $(DEMO)/strips $(DEMO)/run --count 60 --seed 7 \
-	    --methods classical,paste,inpaint --inpaint-steps 150
+	    --methods classical,paste,inpaint --inpaint-steps 300
 	$(BIN)/flawsmith inpaint sheet $(DEMO)/run/stages/inpaint/run $(DEMO)/strips $(DEMO)/sheet.png
 	@echo "data set: $(DEMO)/run/dataset"
 	@echo "report:   $(DEMO)/run/report.html"
-	@echo "what the painter learned in 150 steps: $(DEMO)/sheet.png"
+	@echo "what the painter learned in 300 steps: $(DEMO)/sheet.png"
 
 test: $(VENV)/ready lint types
 	$(BIN)/python -m pytest -n $(WORKERS)

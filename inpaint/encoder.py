@@ -49,7 +49,7 @@ def sampled(mean: Tensor, log_variance: Tensor, normal: Tensor) -> Tensor:
     return mean + torch.exp(log_variance / 2) * normal
 
 
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return E KL(N(mean, variance) || N(0, 1)) a dimension (Kingma 2014, appendix B)."""
     return ((mean.square() + log_variance.exp() - 1 - log_variance) / 2).mean()
 

@@ -35,10 +35,10 @@ class InpaintSettings(Settings):
     diversity: float = Field(
         1.0, ge=0, description="weight of the mode-seeking term: another noise, another grain"
     )
-    divergence: float = Field(
+    kl: float = Field(
         0.1, ge=0, description="weight that keeps real looks' latents near those drawn"
     )
-    recovery: float = Field(0.5, ge=0, description="weight of reading a look's latents back")
+    latent: float = Field(0.5, ge=0, description="weight of reading a look's latents back")
     mismatch: float = Field(0.5, ge=0, description="weight of real pictures under others' masks")
     moved: float = Field(
         1.0, ge=0, description="weight of defects painted on clean surface; 0: none are"

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from flawsmith.inpaint import losses
 from flawsmith.inpaint.crops import Batch, Crops
 from flawsmith.inpaint.discriminators import build_discriminator
-from flawsmith.inpaint.encoder import Encoder, divergence, sampled
+from flawsmith.inpaint.encoder import Encoder, kl_divergence, sampled
 from flawsmith.inpaint.generators import build_generator, compose
 from flawsmith.inpaint.noise import Noise
 from flawsmith.inpaint.preview import preview_of
@@ -180,16 +180,16 @@ class InpaintTask:
         told = {
             "g_adversarial": (torch.stack(fooled) * shares).sum() / shares.sum(),
             "g_l1": losses.coarse_l1(now.real.image, painted.image[: now.count], now.real.soft),
-            "e_divergence": divergence(*painted.look),
+            "e_kl": kl_divergence(*painted.look),
         }
         weights = {
             "g_adversarial": 1.0,
             "g_l1": self._l1_weight(context),
-            "e_divergence": settings.divergence,
+            "e_kl": settings.kl,
         }
-        if settings.recovery and len(now.parts) > 1:
-            told["g_recovery"] = self._recovery(now, seen.painted[-1])
-            weights["g_recovery"] = settings.recovery
+        if settings.latent and len(now.parts) > 1:
+            told["g_latent"] = self._latent_regression(now, seen.painted[-1])
+            weights["g_latent"] = settings.latent
         if settings.matching:
             hole = now.change.geometry(now.real.hole)
             told["g_matching"] = losses.feature_matching(seen.real, seen.painted[0], hole)
@@ -201,7 +201,7 @@ class InpaintTask:
         context.backward_and_step("generator", loss)
         return told
 
-    def _recovery(self, now: Step, maps: list[Tensor]) -> Tensor:
+    def _latent_regression(self, now: Step, maps: list[Tensor]) -> Tensor:
         """Compare the latents that a look was drawn with to what the encoder reads from it.
 
         The encoder is not trained by this: else both could agree on looks that nobody sees.

@@ -184,6 +184,8 @@ def test_a_region_of_a_defective_image_is_its_background(tmp_path):
         {"background": 3},
         {"hole_px": "wide"},
         {"hole_px": -1},
+        {"hole_px": 10**6},
+        {"hole_px": 10**400},
         {"hole_px": None},
     ],
 )

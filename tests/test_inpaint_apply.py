@@ -219,6 +219,16 @@ def test_stray_pixels_are_not_written(home, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_weights_that_change_meanwhile_are_not_mixed(home, tmp_path):
+    """A training may go on beside a painting job, whose workers load the weights themselves."""
+    opened = open_run(run_copy(home, tmp_path / "run"), "cpu")
+    found = scan(read_dataset(home / "parts"))
+    make = prepare(opened, found, settings_of()).recipe.make
+    weights = tmp_path / "run" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
+    assert "the weights changed since this job began" in refusal_of(make, 0)
+
+
 def run_copy(home, folder):
     shutil.copytree(home / "run", folder, ignore=shutil.ignore_patterns("state", "tensorboard"))
     return folder

@@ -103,6 +103,32 @@ def test_r1_reaches_the_plain_discriminator():
 
 
 @judges
+def test_compiling_reaches_what_a_step_calls(kind, monkeypatch):
+    """Not ``forward`` alone, which no step calls."""
+    image, hole, masks, _ = inputs()
+    network = build_discriminator(kind, 1, 3, WIDTH, 0).eval()
+    plain = network(image, masks, hole)
+    calls = []
+
+    def traced(function):
+        def call(*words):
+            calls.append(function.__name__)
+            return function(*words)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", traced)
+    network.compile()
+    again = network.judge(network.features(image), masks, hole)
+    assert calls == ["features", "judge"]
+    for a, b in zip(plain, again, strict=True):
+        assert torch.equal(a.logits, b.logits)
+    assert (
+        network.state_dict().keys() == build_discriminator(kind, 1, 3, WIDTH, 0).state_dict().keys()
+    )
+
+
+@judges
 def test_a_discriminator_tells_squares_from_noise(kind):
     network = build_discriminator(kind, 1, 2, 16, 0)
     optimiser = torch.optim.Adam(network.parameters(), 2e-3, (0.0, 0.99))

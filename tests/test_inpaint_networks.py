@@ -7,7 +7,7 @@ from flawsmith.errors import InputError
 from flawsmith.inpaint import losses
 from flawsmith.inpaint.discriminators import build_discriminator
 from flawsmith.inpaint.generators import GENERATORS, build_generator, compose
-from flawsmith.inpaint.noise import LATENT, Noise, draw_noise, noise_length
+from flawsmith.inpaint.noise import LATENT, STRIDES, Noise, draw_noise, noise_length
 from flawsmith.seeding import rng
 from tests.inpaint_helpers import WIDTH, inputs, noise_of, pairs
 
@@ -178,3 +178,12 @@ def test_a_generator_repaints_a_pair(kind):
         loss.backward()
         optimiser.step()
     assert loss < 0.1  # a flat patch would leave 0.3
+
+
+def test_another_grain_keeps_look_and_shapes():
+    one, other = noise_of(2, (64, 64)), draw_noise([rng(9, i) for i in range(2)], (64, 64))
+    mixed = one.with_grain(other)
+    assert torch.equal(mixed.z, one.z)
+    for stride in STRIDES:
+        assert torch.equal(mixed.at(stride), (other if stride <= 4 else one).at(stride))
+    assert torch.equal(one.part(slice(1, 2)).at(8), one.at(8)[1:])

@@ -1,5 +1,6 @@
 """The training task: killed and resumed, in two processes, diverging, and its diversity term."""
 
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from safetensors import safe_open
 from flawsmith.data.images import read_image
 from flawsmith.errors import InputError
 from flawsmith.inpaint.preview import preview_of
+from flawsmith.seeding import rng
 from flawsmith.train.reduce import Processes
 from flawsmith.train.runs import read_weights_facts
 from flawsmith.train.task import Context
@@ -29,7 +31,7 @@ KILL_AT = [
 ]
 LOSSES = {
     *("d_real", "d_fake", "d_wrong", "g_adversarial", "g_l1", "g_matching", "g_diversity"),
-    *("e_divergence", "g_recovery"),
+    *("e_kl", "g_latent"),
 }
 
 
@@ -128,6 +130,44 @@ def test_wrong_masks_are_others(source):
     assert (now.wrong.masks.amax(dim=(1, 2, 3)) == 1).all()
 
 
+def test_wrong_masks_of_the_only_defect(source):
+    """With one site, and no room for another window, nothing is marked: that is wrong, too."""
+    task = shapes_task(source)
+    crop = task.crops.defect(0, rng(0))[0]
+    steps = replace(task.steps, crops=Only(crop))
+    wrong = [steps._wrong(crop, rng(seed)) for seed in range(20)]
+    assert all(not np.array_equal(one.masks, crop.masks) for one in wrong)
+    assert any(not one.masks.any() for one in wrong)
+    assert all(one.hole.any() for one in wrong)
+
+
+class Only:
+    """Crops of one site that always look the same."""
+
+    def __init__(self, crop):
+        self.crop = crop
+
+    def __len__(self):
+        return 1
+
+    def defect(self, place, generator):
+        return self.crop, None
+
+
+@pytest.mark.parametrize("discriminator", ["projected", "patch"])
+def test_a_step_in_half_precision_by_pixels(source, discriminator):
+    """As on a GPU: bfloat16 and channels-last; the losses stay near those in float32."""
+    told = []
+    for half in (False, True):
+        task = shapes_task(source, {"discriminator": discriminator})
+        context = replace(context_of(task), precision="bf16" if half else "no", channels_last=half)
+        told.append(task.step(context))
+        assert all(value.dtype == torch.float32 for value in told[-1].values())
+        assert all(p.isfinite().all() for m in task.models.values() for p in m.parameters())
+    plain, half_done = ({k: float(v.detach()) for k, v in line.items()} for line in told)
+    assert half_done == pytest.approx(plain, abs=0.1, rel=0.1)
+
+
 def test_painting_keeps_what_is_outside_of_the_hole(source):
     task = shapes_task(source)
     now = task.steps.draw(context_of(task), 0.3)
@@ -142,7 +182,7 @@ def test_without_defects_on_clean_surface(source, tmp_path):
     task = shapes_task(source, {"moved": 0})
     assert len(task.steps.draw(context_of(task), 0.3).parts) == 1
     train_task(task, tmp_path / "run", steps=2)
-    assert metrics(tmp_path / "run")[-1]["losses"].keys() == LOSSES - {"g_recovery"}
+    assert metrics(tmp_path / "run")[-1]["losses"].keys() == LOSSES - {"g_latent"}
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(source, tmp_path):
@@ -208,14 +248,14 @@ def test_reading_latents_back_does_not_train_the_encoder(source):
         now.ground_of(part),
         now.noise.part(part),
     )
-    task._recovery(now, task._maps(painted, now.change)).backward()
+    task._latent_regression(now, task._maps(painted, now.change)).backward()
     assert all(p.grad is None for p in task.encoder.parameters())
     assert all(p.requires_grad for p in task.encoder.parameters())
     assert any(p.grad is not None and p.grad.any() for p in task.generator.parameters())
 
 
 def test_the_encoder_learns_from_what_is_painted_over(source):
-    task = shapes_task(source, {"divergence": 0.0})
+    task = shapes_task(source, {"kl": 0.0})
     before = [p.clone() for p in task.encoder.parameters()]
     task.step(context_of(task))
     changed = [bool((a != b).any()) for a, b in zip(before, task.encoder.parameters(), strict=True)]

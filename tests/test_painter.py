@@ -280,7 +280,11 @@ def test_a_run_s_weights_in_other_states(trained, tmp_path):
     assert "weights of 'toy', not of an inpainting run" in complaint(tmp_path / "toy")
     newer = config | {"settings": config["settings"] | {"invented later": 3}}
     older = {name: value for name, value in config.items() if name != "channels"}
-    for name, wrong in (("newer", newer), ("older", older), ("list", [1]), ("none", None)):
+    huge = config | {"settings": config["settings"] | {"width": 4_000_000}}
+    wrongs = {"newer": newer, "older": older, "list": [1], "none": None, "huge": huge}
+    wrongs |= {f"channels {n}": config | {"channels": n} for n in (-5, 0, 2)}
+    wrongs |= {f"{len(c)} classes": config | {"classes": c} for c in ([], ["a", "a"])}
+    for name, wrong in wrongs.items():
         assert re.search("its settings .* train it again", complaint(folder(name, config=wrong)))
     other = config | {"classes": ["square", "disc", "third"]}
     assert "not the weights of UNet" in complaint(folder("classes", config=other))
