@@ -1,7 +1,8 @@
 """A clean surface while defects are painted on it: what is taken, what changed, where from."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,38 @@ ATTEMPTS = 25
 SIDE = 64
 
 
+@dataclass(frozen=True)
+class Background:
+    """A clean sample to paint on; region: (H, W) bool, where defects may lie on it.
+
+    shown: names of the classes that the image shows which it is a region of; empty for a whole one.
+    """
+
+    sample: Sample
+    region: Masks
+    shown: frozenset[str] = frozenset()
+
+    def suited(self, planes: Iterable[int], classes: Sequence[str]) -> tuple[int, ...]:
+        """Return those of the planes whose class occurs on such surface, all if that is not known.
+
+        A class may occur on one kind of surface only; a region's image tells which those are.
+        """
+        known = tuple(planes)
+        return tuple(plane for plane in known if classes[plane] in self.shown) or known
+
+
 def pick_background(
     generator: np.random.Generator,
     samples: SampleCache,
     surfaces: tuple[Surface, ...],
     regions: Regions,
-) -> tuple[Sample, Masks]:
-    """Draw a surface; return it as a clean sample, and (H, W) bool, where defects may lie on it."""
+) -> Background:
+    """Draw a surface."""
     surface = surfaces[generator.integers(len(surfaces))]
     whole = samples[surface.sample]
-    return surface.of(whole), regions.of(surface, whole.image)
+    names = zip(samples.dataset.classes, whole.masks, strict=True)
+    shown = frozenset(name for name, mask in names if surface.box is not None and mask.any())
+    return Background(surface.of(whole), regions.of(surface, whole.image), shown)
 
 
 class Canvas:

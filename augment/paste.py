@@ -64,13 +64,12 @@ class Paste:
 
     def make(self, index: int) -> Sample | Refused:
         generator = rng(self.settings.seed, "paste", index)
-        background, region = pick_background(
-            generator, self.samples, self.backgrounds, self.regions
-        )
-        canvas = Canvas(background, len(self.samples.dataset.classes), region)
-        defects, redrawn = fill(
-            generator, self.planes, self.settings, partial(self._add, generator, canvas)
-        )
+        background = pick_background(generator, self.samples, self.backgrounds, self.regions)
+        classes = self.samples.dataset.classes
+        canvas = Canvas(background.sample, len(classes), background.region)
+        planes = background.suited(self.planes, classes)
+        add = partial(self._add, generator, canvas)
+        defects, redrawn = fill(generator, planes, self.settings, add)
         if not defects:
             return Refused(redrawn.most_common(1)[0][0])
         meta = {"blend": self.settings.blend, "defects": defects, "redrawn": dict(redrawn)}

@@ -50,10 +50,8 @@ class Procedural:
 
     def make(self, index: int) -> Sample | Refused:
         generator = rng(self.settings.seed, "procedural", index)
-        background, region = pick_background(
-            generator, self.samples, self.backgrounds, self.regions
-        )
-        canvas = Canvas(background, len(self.shapes.classes), region)
+        background = pick_background(generator, self.samples, self.backgrounds, self.regions)
+        canvas = Canvas(background.sample, len(self.shapes.classes), background.region)
         defects, redrawn = fill(
             generator, self.planes, self.settings, partial(self._add, generator, canvas)
         )

@@ -75,7 +75,10 @@ class Crops:
         self.samples = SampleCache(found.dataset)
         self.geometry = geometry
         self.flips = flips
-        self.clean = surfaces_of(found, geometry.size, part=foreground)
+        surfaces = surfaces_of(found, geometry.size, part=foreground)
+        # On a smaller one a window shows its own mirror image, which no real crop does.
+        large = tuple(s for s in surfaces if min(s.size(found)) >= geometry.size)
+        self.clean = large or surfaces
         defective = [i for i, fact in enumerate(found.facts) if fact.planes]
         if not defective:
             raise InputError(

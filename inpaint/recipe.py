@@ -74,12 +74,11 @@ class Inpaint:
 
     def _make(self, name: str, generator: np.random.Generator) -> Sample | Refused:
         painter = self.run.painter()
-        background, region = pick_background(
-            generator, self.samples, self.backgrounds, self.regions
-        )
-        canvas = Canvas(background, len(painter.classes), region)
+        background = pick_background(generator, self.samples, self.backgrounds, self.regions)
+        canvas = Canvas(background.sample, len(painter.classes), background.region)
+        planes = background.suited(self.kinds, painter.classes)
         add = partial(self._add, generator, canvas, painter)
-        defects, redrawn = fill(generator, tuple(self.kinds), self.settings, add)
+        defects, redrawn = fill(generator, planes, self.settings, add)
         if not defects:
             return Refused(redrawn.most_common(1)[0][0])
         grow = painter.settings.grow

@@ -206,6 +206,15 @@ def test_without_clean_pictures_regions_of_the_others_serve(tmp_path):
     assert len(shown) > 10
 
 
+def test_surfaces_that_hold_a_window_are_preferred(tmp_path):
+    sizes = [(0, 0, 60, 40), (0, 0, 60, 20), (0, 0, 31, 90), (0, 0, 32, 32)]
+    clean = [part(f"clean-{i}", image=surface(i, size=box)) for i, box in enumerate(sizes)]
+    found = write_scan(tmp_path / "set", [*make_parts(clean=0), *clean])
+    crops = Crops(found, GEOMETRY, (False, False))
+    names = [found.dataset.ids[one.sample] for one in crops.clean]
+    assert names == ["clean-0", "clean-3"]
+
+
 def test_without_any_clean_surface(tmp_path):
     wide = part("wide", [(0, (12, 12, 52, 36))], image=surface(3))
     crops = crops_of(tmp_path / "set", [wide], BOTH)

@@ -259,8 +259,17 @@ def test_without_clean_images_regions_are_pasted_on(tmp_path):
         outside = distance_outside(sample.union) > sample.meta["hole_px"]
         assert np.array_equal(sample.image[outside], piece.image[outside])
         assert_stands_out(piece.image, sample.image, sample.union)
+        # A class may occur on one kind of surface only: each image's own are painted on its region.
+        assert not (sample.masks.any(axis=(1, 2)) & ~whole.masks.any(axis=(1, 2))).any()
     assert len(used) >= 4
     assert {box[1:] for box in used} <= {(32, 0, 32, 48), (0, 0, 64, 24)}
+
+
+def test_another_class_than_the_region_s_if_none_of_it_is_wanted(tmp_path):
+    found = write_scan(tmp_path / "set", worn_parts())
+    recipe = prepare(found, settings(per_image=(1, 1), classes=CLASSES[:1])).recipe
+    for sample in made(recipe, 12):
+        assert [mask.any() for mask in sample.masks] == [True, False]
 
 
 def test_one_clean_image_is_enough_for_no_region(tmp_path):
