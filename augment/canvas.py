@@ -1,8 +1,7 @@
 """A clean surface while defects are painted on it: what is taken, what changed, where from."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from flawsmith.augment.region import Regions
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.data.cache import SampleCache
-from flawsmith.data.surfaces import Surface
+from flawsmith.data.surfaces import Surface, showing
 from flawsmith.data.visibility import is_visible
 from flawsmith.sample import Image, Masks, Sample
 
@@ -23,38 +22,28 @@ ATTEMPTS = 25
 SIDE = 64
 
 
-@dataclass(frozen=True)
-class Background:
-    """A clean sample to paint on; region: (H, W) bool, where defects may lie on it.
-
-    shown: names of the classes that the image shows which it is a region of; empty for a whole one.
-    """
-
-    sample: Sample
-    region: Masks
-    shown: frozenset[str] = frozenset()
-
-    def suited(self, planes: Iterable[int], classes: Sequence[str]) -> tuple[int, ...]:
-        """Return those of the planes whose class occurs on such surface, all if that is not known.
-
-        A class may occur on one kind of surface only; a region's image tells which those are.
-        """
-        known = tuple(planes)
-        return tuple(plane for plane in known if classes[plane] in self.shown) or known
-
-
 def pick_background(
     generator: np.random.Generator,
     samples: SampleCache,
     surfaces: tuple[Surface, ...],
     regions: Regions,
-) -> Background:
-    """Draw a surface."""
+    planes: Mapping[int, str],
+) -> tuple[Sample, Masks, tuple[int, ...]]:
+    """Draw a surface; return it as a clean sample, where defects may lie, and of what classes.
+
+    planes: the classes to paint, by name. The place is (H, W) bool. Any class may be painted on a
+    clean image. Of regions, the class is drawn first, so that each comes as often, then one of an
+    image that shows it; if no image does, any.
+    """
+    allowed = tuple(planes)
+    if surfaces[0].box is not None:
+        plane = allowed[generator.integers(len(allowed))]
+        names = samples.dataset.classes
+        own = {names.index(planes[plane])} if planes[plane] in names else set()
+        surfaces, allowed = showing(surfaces, own), (plane,)
     surface = surfaces[generator.integers(len(surfaces))]
     whole = samples[surface.sample]
-    names = zip(samples.dataset.classes, whole.masks, strict=True)
-    shown = frozenset(name for name, mask in names if surface.box is not None and mask.any())
-    return Background(surface.of(whole), regions.of(surface, whole.image), shown)
+    return surface.of(whole), regions.of(surface, whole.image), allowed
 
 
 class Canvas:

@@ -64,10 +64,12 @@ class Paste:
 
     def make(self, index: int) -> Sample | Refused:
         generator = rng(self.settings.seed, "paste", index)
-        background = pick_background(generator, self.samples, self.backgrounds, self.regions)
         classes = self.samples.dataset.classes
-        canvas = Canvas(background.sample, len(classes), background.region)
-        planes = background.suited(self.planes, classes)
+        wanted = {plane: classes[plane] for plane in self.planes}
+        background, region, planes = pick_background(
+            generator, self.samples, self.backgrounds, self.regions, wanted
+        )
+        canvas = Canvas(background, len(classes), region)
         add = partial(self._add, generator, canvas)
         defects, redrawn = fill(generator, planes, self.settings, add)
         if not defects:

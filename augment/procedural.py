@@ -50,10 +50,13 @@ class Procedural:
 
     def make(self, index: int) -> Sample | Refused:
         generator = rng(self.settings.seed, "procedural", index)
-        background = pick_background(generator, self.samples, self.backgrounds, self.regions)
-        canvas = Canvas(background.sample, len(self.shapes.classes), background.region)
+        wanted = {plane: self.shapes.classes[plane] for plane in self.planes}
+        background, region, planes = pick_background(
+            generator, self.samples, self.backgrounds, self.regions, wanted
+        )
+        canvas = Canvas(background, len(self.shapes.classes), region)
         defects, redrawn = fill(
-            generator, self.planes, self.settings, partial(self._add, generator, canvas)
+            generator, planes, self.settings, partial(self._add, generator, canvas)
         )
         if not defects:
             return Refused(redrawn.most_common(1)[0][0])

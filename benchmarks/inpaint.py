@@ -206,7 +206,7 @@ def compare_painting(found: Scan, preset: str, device: torch.device, rounds: int
     image, masks = piece_of(found, settings.size + settings.grow)
     box = sites_of(np.asarray(masks.any(axis=0)), settings.grow)[0].box
     window = window_at(box, image.shape, settings.size)
-    crop = crop_of(image, masks, window, painter.geometry)
+    crop = crop_of(image, masks, window, painter.settings.geometry)
     batch = batch_of([crop], channels).map(lambda planes: planes.to(device))
     noise = draw_noise([rng(1, "bench")], (settings.size, settings.size)).to(device)
 

@@ -5,7 +5,7 @@ lends its best rectangle without a mark, which then is an image of its own: no o
 it, so whatever a candidate shows was painted, and is marked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,11 +35,13 @@ SHORTER = 4
 class Surface:
     """A clean sample, by its number in its data set, or a defect-free box of a defective one.
 
-    box: (x, y, width, height) in pixels; None is the whole image.
+    box: (x, y, width, height) in pixels; None is the whole image. shows: the classes, as planes,
+    that the image of a box shows: a class may occur on one kind of surface only.
     """
 
     sample: int
     box: Box | None = None
+    shows: tuple[int, ...] = ()
 
     def of(self, whole: Sample) -> Sample:
         """Return the surface of its decoded sample: label good; see ``cut`` for a box.
@@ -70,7 +72,14 @@ def surfaces_of(
     look = _Look(found.select(marked).dataset, wanted, part)
     boxes = track(ordered_map(look, range(len(marked)), workers), "regions", len(marked))
     pairs = zip(marked, boxes, strict=True)
-    return tuple(Surface(index, box) for index, box in pairs if box is not None)
+    return tuple(
+        Surface(index, box, found.facts[index].planes) for index, box in pairs if box is not None
+    )
+
+
+def showing(surfaces: tuple[Surface, ...], planes: Container[int]) -> tuple[Surface, ...]:
+    """Return the surfaces of images that show one of the classes; all if there is none."""
+    return tuple(s for s in surfaces if any(p in planes for p in s.shows)) or surfaces
 
 
 def has_surface(found: Scan, wanted: int, part: Part | None = None) -> bool:

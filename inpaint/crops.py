@@ -11,7 +11,7 @@ from torch import Tensor
 from flawsmith.augment.region import foreground
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
-from flawsmith.data.surfaces import surfaces_of
+from flawsmith.data.surfaces import showing, surfaces_of
 from flawsmith.errors import InputError
 from flawsmith.inpaint.geometry import Geometry
 from flawsmith.inpaint.hole import hole_of, soft_of
@@ -76,9 +76,10 @@ class Crops:
         self.geometry = geometry
         self.flips = flips
         surfaces = surfaces_of(found, geometry.size, part=foreground)
-        # On a smaller one a window shows its own mirror image, which no real crop does.
+        # On a smaller region a window shows its own mirror image, which fewer real crops do.
         large = tuple(s for s in surfaces if min(s.size(found)) >= geometry.size)
-        self.clean = large or surfaces
+        regions = any(s.box is not None for s in surfaces)
+        self.clean = large if regions and 2 * len(large) >= len(surfaces) else surfaces
         defective = [i for i, fact in enumerate(found.facts) if fact.planes]
         if not defective:
             raise InputError(
@@ -119,7 +120,9 @@ class Crops:
         if not self.clean:
             return crop.flipped(*axes)
         old = self.samples[self.order[place][0]].image.shape
-        surface = self.clean[generator.integers(len(self.clean))]
+        marked = np.flatnonzero(crop.masks.any(axis=(1, 2)))
+        fitting = showing(self.clean, marked)
+        surface = fitting[generator.integers(len(fitting))]
         image = surface.of(self.samples[surface.sample]).image
         x, y = (
             _relative(start, window.side, before, now, float(generator.normal(0, STRAY)))

@@ -74,9 +74,11 @@ class Inpaint:
 
     def _make(self, name: str, generator: np.random.Generator) -> Sample | Refused:
         painter = self.run.painter()
-        background = pick_background(generator, self.samples, self.backgrounds, self.regions)
-        canvas = Canvas(background.sample, len(painter.classes), background.region)
-        planes = background.suited(self.kinds, painter.classes)
+        wanted = {plane: painter.classes[plane] for plane in self.kinds}
+        background, region, planes = pick_background(
+            generator, self.samples, self.backgrounds, self.regions, wanted
+        )
+        canvas = Canvas(background, len(painter.classes), region)
         add = partial(self._add, generator, canvas, painter)
         defects, redrawn = fill(generator, planes, self.settings, add)
         if not defects:

@@ -8,7 +8,7 @@ from flawsmith.inpaint.geometry import Geometry
 from flawsmith.settings import Settings
 
 # What the command line offers: trained on real data and looked at. A config file may name others.
-OFFERED_GENERATORS = ("unet",)
+OFFERED_GENERATORS = ("unet", "spade", "lama")
 OFFERED_DISCRIMINATORS = ("projected",)
 
 
@@ -34,6 +34,9 @@ class InpaintSettings(Settings):
     matching: float = Field(0.3, ge=0, description="weight of feature matching in the hole")
     diversity: float = Field(
         1.0, ge=0, description="weight of the mode-seeking term: another noise, another grain"
+    )
+    diversity_bound: float = Field(
+        0.7, ge=0, le=4, description="distance of two grains (LPIPS) from which no more is asked"
     )
     kl: float = Field(
         0.1, ge=0, description="weight that keeps real looks' latents near those drawn"

@@ -8,6 +8,7 @@ import numpy as np
 
 from flawsmith.augment.shapes import Shape, ShapeSource
 from flawsmith.data.manifest import class_colours
+from flawsmith.data.surfaces import showing
 from flawsmith.data.thumbnails import outlined
 from flawsmith.inpaint.painter import Painter
 from flawsmith.inpaint.recipe import Inpaint
@@ -41,7 +42,10 @@ def _view(recipe: Inpaint, plane: int) -> Image:
     All classes' views have one size only if the images have.
     """
     generator = rng(recipe.settings.seed, "sheet view", plane)
-    surface = recipe.backgrounds[generator.integers(len(recipe.backgrounds))]
+    names = recipe.samples.dataset.classes
+    name = recipe.run.painter().classes[plane]
+    fitting = showing(recipe.backgrounds, {names.index(name)} if name in names else ())
+    surface = fitting[generator.integers(len(fitting))]
     whole = surface.of(recipe.samples[surface.sample])
     shown = recipe.regions.of(surface, recipe.samples[surface.sample].image)
     side = min(VIEW * recipe.run.painter().settings.size, *shown.shape)

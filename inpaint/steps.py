@@ -80,8 +80,9 @@ class Steps:
         """Return masks that do not belong to the crop: another class, or another place."""
         classes = len(crop.masks)
         if classes > 1 and generator.random() < 0.5:
-            turn = int(generator.integers(1, classes))
-            return Crop(crop.image, np.roll(crop.masks, turn, axis=0), crop.hole, crop.soft)
+            rolled = np.roll(crop.masks, int(generator.integers(1, classes)), axis=0)
+            if not np.array_equal(rolled, crop.masks):
+                return replace(crop, masks=rolled)
         for _ in range(TRIES):
             other = int(generator.integers(len(self.crops)))
             drawn = self.crops.defect(other, generator)[0]

@@ -25,9 +25,6 @@ from flawsmith.train.task import Context
 BETAS = (0.0, 0.99)
 # Adapted, the augmentations' probability ends here: always on, they would leak into the generator.
 LIMIT = 0.85
-# The diversity term asks for two grains of one look to lie so far apart; see losses.perceptual.
-# Real defects of a class are about 1.4 apart, two clean places of one kind of surface about 1.
-DIVERSITY_BOUND = 0.7
 
 
 @dataclass(frozen=True)
@@ -233,7 +230,8 @@ class InpaintTask:
         with context.autocast():
             again = self.paint(ground, noise)
             maps = self._maps(again, now.change)
-        return losses.diversity(known, maps, now.change.geometry(ground.hole), DIVERSITY_BOUND)
+        hole = now.change.geometry(ground.hole)
+        return losses.diversity(known, maps, hole, self.settings.diversity_bound)
 
     def _maps(self, image: Tensor, change: Augmentation) -> list[Tensor]:
         return self.discriminator.features(change.image(image))

@@ -107,7 +107,7 @@ def train_on(
     work, before = (found, out, setup, config), _written(out)
     try:
         done = launch(_train, work, num_processes, setup.loop.device)
-    except FlawsmithError:
+    except BaseException:
         # Stopped or broken off: weights without their masks would be half a run. Refused, because
         # another process trains here: it keeps its own.
         if first and _written(out) != before and _trained_here(out, config):

@@ -50,7 +50,8 @@ def told(figures: tuple[Variety, ...]) -> list[str]:
     if poor:
         lines.append(
             f"note: the noise gives less than {ENOUGH:.0%} of real defects' variety for "
-            f"{', '.join(poor)}: train longer or with a higher `diversity`, in a new folder"
+            f"{', '.join(poor)}: a higher `diversity_bound` asks for more, in a new folder; looks "
+            "may suffer"
         )
     return lines
 

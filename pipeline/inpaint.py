@@ -22,6 +22,8 @@ from flawsmith.train.weights import file_sha256
 TRAINING = "inpaint"
 RUN = "run"
 DATA = "data"
+# The weights' SHA-256, kept beside the run: candidates stay good when the weights are removed.
+DIGEST = "weights.sha256"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def paint_stage(
         **plan.apply.model_dump(mode="json"),
         "files": files_of(plan.apply.shaping),
         # As for inpaint apply: other weights, or the same ones elsewhere, paint other pixels.
-        "weights": file_sha256(trained / RUN / WEIGHTS),
+        "weights": (trained / DIGEST).read_text("utf-8"),
         "device": pick_device(device).type,
     }
     folder = stages.make(
@@ -77,6 +79,7 @@ def paint_stage(
 
 def _train(train: Scan, run: Path, plan: Plan, source: dict[str, str]) -> None:
     train_on(train, run, plan.setup, source)
+    write_file(run.parent / DIGEST, file_sha256(run / WEIGHTS))
 
 
 def _paint(

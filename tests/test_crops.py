@@ -206,13 +206,25 @@ def test_without_clean_pictures_regions_of_the_others_serve(tmp_path):
     assert len(shown) > 10
 
 
-def test_surfaces_that_hold_a_window_are_preferred(tmp_path):
-    sizes = [(0, 0, 60, 40), (0, 0, 60, 20), (0, 0, 31, 90), (0, 0, 32, 32)]
-    clean = [part(f"clean-{i}", image=surface(i, size=box)) for i, box in enumerate(sizes)]
-    found = write_scan(tmp_path / "set", [*make_parts(clean=0), *clean])
+def test_regions_that_hold_a_window_are_preferred(tmp_path):
+    """The free halves of two are 32x48; the third's is 24x64, too low for a window of 32."""
+    worn = [part(f"left-{i}", [(0, (4, 4, 12, 44))], image=surface(i)) for i in range(2)]
+    low = part("low", [(1, (0, 4, 64, 12))], image=surface(5))
+    found = write_scan(tmp_path / "set", [*worn, low])
     crops = Crops(found, GEOMETRY, (False, False))
-    names = [found.dataset.ids[one.sample] for one in crops.clean]
-    assert names == ["clean-0", "clean-3"]
+    assert [found.dataset.ids[one.sample] for one in crops.clean] == ["left-0", "left-1"]
+    few = Crops(found.select([0, 2]), GEOMETRY, (False, False))
+    assert len(few.clean) == 2 or min(few.clean[0].size(found)) >= 32
+
+
+def test_defects_are_moved_to_regions_of_their_own_class(tmp_path):
+    bright = [part(f"b{i}", [(0, (2, 2, 12, 12))], image=surface(i, level=180)) for i in range(3)]
+    dark = [part(f"d{i}", [(1, (2, 2, 12, 12))], image=surface(i, level=60)) for i in range(3)]
+    crops = crops_of(tmp_path / "set", [*bright, *dark])
+    for plane, places in crops.places.items():
+        for place in places:
+            moved = crops.moved(place, rng(0, "moved", place))
+            assert (moved.image.mean() > 120) == (plane == 0)
 
 
 def test_without_any_clean_surface(tmp_path):

@@ -141,6 +141,54 @@ def test_wrong_masks_of_the_only_defect(source):
     assert all(one.hole.any() for one in wrong)
 
 
+def test_wrong_masks_where_two_classes_are_marked_alike(source):
+    task = shapes_task(source)
+    crop = task.crops.defect(0, rng(0))[0]
+    both = replace(crop, masks=np.repeat(crop.masks.any(axis=0, keepdims=True), 2, axis=0))
+    for seed in range(20):
+        assert not np.array_equal(task.steps._wrong(both, rng(seed)).masks, both.masks)
+
+
+def test_frozen_features_are_computed_once(source, monkeypatch):
+    """The look's, the real crops', two painted parts', and the part painted again: five passes."""
+    task = shapes_task(source)
+    passes = []
+    inner = task.discriminator.features
+    monkeypatch.setattr(
+        task.discriminator, "features", lambda image: (passes.append(1), inner(image))[1]
+    )
+    task.step(context_of(task))
+    assert len(passes) == 5
+
+
+def test_the_grain_alone_is_asked_to_differ(source, monkeypatch):
+    task = shapes_task(source)
+    drawn = []
+    inner = task.paint
+    monkeypatch.setattr(
+        task, "paint", lambda ground, noise: (drawn.append(noise), inner(ground, noise))[1]
+    )
+    task.step(context_of(task))
+    first, again = drawn
+    part = first.part(slice(4, 8))
+    assert torch.equal(part.z, again.z)
+    assert [torch.equal(part.at(s), again.at(s)) for s in (1, 2, 4, 8, 16)] == [
+        *(False, False, False),
+        *(True, True),
+    ]
+
+
+def test_too_little_memory_is_one_line(source, tmp_path, monkeypatch):
+    task = shapes_task(source)
+
+    def step(context):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(task, "step", step)
+    with pytest.raises(InputError, match="memory is too small at step 0 for a batch of 4"):
+        train_task(task, tmp_path / "run", steps=1)
+
+
 class Only:
     """Crops of one site that always look the same."""
 

@@ -265,11 +265,18 @@ def test_without_clean_images_regions_are_pasted_on(tmp_path):
     assert {box[1:] for box in used} <= {(32, 0, 32, 48), (0, 0, 64, 24)}
 
 
-def test_another_class_than_the_region_s_if_none_of_it_is_wanted(tmp_path):
-    found = write_scan(tmp_path / "set", worn_parts())
-    recipe = prepare(found, settings(per_image=(1, 1), classes=CLASSES[:1])).recipe
-    for sample in made(recipe, 12):
-        assert [mask.any() for mask in sample.masks] == [True, False]
+def test_a_rare_class_comes_as_often_on_regions_and_on_its_own(tmp_path):
+    pits = [part(f"pit-{i}", [(0, (4, 4, 12, 12))], image=surface(i)) for i in range(9)]
+    streak = part("streak", [(1, (4, 4, 8, 24))], image=surface(20))
+    found = write_scan(tmp_path / "set", [*pits, streak])
+    recipe = prepare(found, settings(per_image=(1, 1))).recipe
+    samples = made(recipe, 60)
+    streaks = [sample for sample in samples if sample.masks[1].any()]
+    assert 15 < len(streaks) < 45
+    for sample in samples:
+        assert sample.meta["background"].startswith("streak" if sample.masks[1].any() else "pit")
+    only = prepare(found, settings(per_image=(1, 1), classes=CLASSES[1:])).recipe
+    assert {sample.meta["background"] for sample in made(only, 10)} == {"streak"}
 
 
 def test_one_clean_image_is_enough_for_no_region(tmp_path):

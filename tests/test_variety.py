@@ -7,6 +7,7 @@ import torch
 
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
+from flawsmith.inpaint import variety
 from flawsmith.inpaint.crops import Crops
 from flawsmith.inpaint.geometry import Geometry
 from flawsmith.inpaint.varied import VARIETY, keep_variety, read_variety, told
@@ -61,6 +62,14 @@ def test_noise_is_variety(ruler):
         assert figure.masks == 6 <= MASKS
         assert figure.defects == 6
         assert figure.pairs == 15  # each picture is its own group
+
+
+def test_pairs_are_compared_in_portions(ruler, monkeypatch):
+    whole = ruler.measure(Toned())
+    monkeypatch.setattr(variety, "PAIRS", 4)
+    for one, other in zip(whole, ruler.measure(Toned()), strict=True):
+        assert other.pairs == one.pairs
+        assert other.real == pytest.approx(one.real, rel=1e-5)
 
 
 def test_the_same_each_time(ruler):

@@ -143,7 +143,10 @@ class Loop:
     def _whole_step(self) -> dict[str, Tensor]:
         try:
             return self._step()
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            # The CPU's allocator has no error of its own.
+            if not (isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error)):
+                raise
             raise InputError(
                 f"the device's memory is too small at step {self.step} for a batch of "
                 f"{self.settings.batch}; the last checkpoint is untouched",
