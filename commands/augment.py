@@ -6,17 +6,21 @@ from typing import Any
 import click
 
 from flawsmith.commands.common import (
+    classes_flag,
+    config_flag,
     emit,
     json_flag,
-    listed,
     out_argument,
     overwrite_flag,
+    preview_flag,
     read_flags,
     read_options,
+    roi_flag,
     seed_setting,
     show_reading,
     source_argument,
     span,
+    to_flag,
     workers_flag,
 )
 
@@ -38,7 +42,7 @@ from flawsmith.commands.common import (
     type=click.Choice(["defective", "good", "all"]),
     help="classical: what is transformed.  [default: defective]",
 )
-@click.option("--classes", callback=listed(str), metavar="A,B", help="Only these classes.")
+@classes_flag
 @click.option(
     "--per-image", callback=span(int), metavar="1-2", help="Defects an image.  [default: 1-2]"
 )
@@ -52,11 +56,7 @@ from flawsmith.commands.common import (
     type=click.Path(path_type=Path),
     help="Your masks, one sub-folder a class (with --masks folder).",
 )
-@click.option(
-    "--roi",
-    type=click.Path(path_type=Path),
-    help="PNG, non-zero where defects may lie.  [default: the part, found automatically]",
-)
+@roi_flag
 @click.option(
     "--position",
     type=click.Choice(["uniform", "empirical"]),
@@ -68,18 +68,10 @@ from flawsmith.commands.common import (
     type=click.Choice(["auto", "all", "none"]),
     help="classical, safe: flips that the clean images allow, all, or none.  [default: auto]",
 )
-@click.option(
-    "--preview",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also draw the first samples with mask outlines into this PNG.",
-)
-@click.option("--to", default="folder", show_default=True, help="Format of the data set written.")
+@preview_flag
+@to_flag
 @click.option("--jpeg", is_flag=True, help="Write pictures as JPEG: smaller, lossy.")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML file with any setting; flags go before it.",
-)
+@config_flag
 @read_flags
 @seed_setting
 @workers_flag

@@ -121,6 +121,42 @@ def device_flag(command: F) -> F:
     )(command)
 
 
+def classes_flag(command: F) -> F:
+    return click.option(
+        "--classes", callback=listed(str), metavar="A,B", help="Only these classes."
+    )(command)
+
+
+def roi_flag(command: F) -> F:
+    return click.option(
+        "--roi",
+        type=click.Path(path_type=Path),
+        help="PNG, non-zero where defects may lie.  [default: the part, found automatically]",
+    )(command)
+
+
+def preview_flag(command: F) -> F:
+    return click.option(
+        "--preview",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Also draw the first samples with mask outlines into this PNG.",
+    )(command)
+
+
+def to_flag(command: F) -> F:
+    return click.option(
+        "--to", default="folder", show_default=True, help="Format of the data set written."
+    )(command)
+
+
+def config_flag(command: F) -> F:
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="YAML file with any setting; flags go before it.",
+    )(command)
+
+
 def json_flag(command: F) -> F:
     return click.option(
         "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."

@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flawsmith.commands.common import (
+    classes_flag,
+    config_flag,
     device_flag,
     emit,
     json_flag,
-    listed,
     out_argument,
     overwrite_flag,
+    preview_flag,
     read_flags,
     read_options,
+    roi_flag,
     seed_setting,
     show_reading,
     span,
+    to_flag,
     workers_flag,
 )
 from flawsmith.progress import say
@@ -42,7 +46,7 @@ def shown(settings: "Settings") -> str:
     help="The run's own masks, drawn ones, or yours: DIR has a sub-folder a class.  "
     "[default: bank]",
 )
-@click.option("--classes", callback=listed(str), metavar="A,B", help="Only these classes.")
+@classes_flag
 @click.option(
     "--per-image", callback=span(int), metavar="1-3", help="Defects an image.  [default: 1-2]"
 )
@@ -52,27 +56,15 @@ def shown(settings: "Settings") -> str:
     metavar="0.7-1.2",
     help="Factor on the painted change.  [default: 1]",
 )
-@click.option(
-    "--roi",
-    type=click.Path(path_type=Path),
-    help="PNG, non-zero where defects may lie.  [default: the part, found automatically]",
-)
+@roi_flag
 @click.option(
     "--position",
     type=click.Choice(["uniform", "empirical"]),
     help="Anywhere in the region, or where real ones lie.  [default: empirical]",
 )
-@click.option(
-    "--preview",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also draw the first samples with mask outlines into this PNG.",
-)
-@click.option("--to", default="folder", show_default=True, help="Format of the data set written.")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML file with any setting; flags go before it.",
-)
+@preview_flag
+@to_flag
+@config_flag
 @device_flag
 @read_flags
 @seed_setting

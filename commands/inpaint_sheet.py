@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from flawsmith.commands.common import (
+    classes_flag,
     device_flag,
     emit,
     json_flag,
-    listed,
     read_flags,
     read_options,
     seed_setting,
@@ -22,7 +22,7 @@ from flawsmith.commands.common import (
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("backgrounds", type=click.Path(path_type=Path))
 @click.argument("picture", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--classes", callback=listed(str), metavar="A,B", help="Only these classes.")
+@classes_flag
 @device_flag
 @read_flags
 @seed_setting

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from flawsmith.commands.common import (
+    config_flag,
     device_flag,
     emit,
     json_flag,
@@ -51,11 +52,7 @@ from flawsmith.commands.common import (
 )
 @device_flag
 @click.option("--to", help="Format of the data sets written.  [default: folder]")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML file with any setting; flags go before it.",
-)
+@config_flag
 @click.option("--dry-run", is_flag=True, help="Print the settings and what was seen, then stop.")
 @read_flags
 @seed_setting

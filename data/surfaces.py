@@ -78,7 +78,12 @@ def surfaces_of(
 
 
 def showing(surfaces: tuple[Surface, ...], planes: Container[int]) -> tuple[Surface, ...]:
-    """Return the surfaces of images that show one of the classes; all if there is none."""
+    """Return the surfaces of images that show one of the classes; all if there is none.
+
+    On whole images, which are clean, any class may be painted.
+    """
+    if not surfaces or surfaces[0].box is None:
+        return surfaces
     return tuple(s for s in surfaces if any(p in planes for p in s.shows)) or surfaces
 
 

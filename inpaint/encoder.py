@@ -59,7 +59,7 @@ def _look(maps: Tensor, hole: Tensor) -> Tensor:
 
     A hole that leaves no cell is compared with itself: there is nothing else to see.
     """
-    inside = cells_of(hole, (maps.shape[-2], maps.shape[-1]))
+    inside = cells_of(hole, maps)
     around = 1 - inside
     around = torch.where(around.sum(dim=(2, 3), keepdim=True) > 0, around, inside)
     return statistics(maps, inside) - statistics(maps, around)

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flawsmith.errors import InputError
 from flawsmith.inpaint.blocks import GROUPS, Generator
+from flawsmith.inpaint.crops import Batch
 from flawsmith.inpaint.lama import Lama
+from flawsmith.inpaint.noise import Noise
 from flawsmith.inpaint.spade import Spade
 from flawsmith.inpaint.starting import starting_from
 from flawsmith.inpaint.unet import UNet
@@ -32,6 +34,12 @@ def build_generator(kind: str, channels: int, classes: int, width: int, seed: in
         raise InputError(f"the generator is {width} wide", mend=f"a multiple of {GROUPS}")
     with starting_from(seed, "generator", kind):
         return GENERATORS[kind](channels, classes, width)
+
+
+def painted_by(model: nn.Module, batch: Batch, noise: Noise) -> Tensor:
+    """Return the batch with what the generator proposes in its holes, (N, C, H, W) float32."""
+    raw = model(batch.image, batch.hole, batch.masks, noise)
+    return compose(batch.image, raw.float(), batch.soft)
 
 
 def compose(image: Tensor, painted: Tensor, soft: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Discriminator(nn.Module):
             size = (x.shape[-2], x.shape[-1])
             # Area means tell a head how much of each cell a class covers.
             told = F.adaptive_avg_pool2d(torch.cat([masks, hole], dim=1), size)
-            found.append(Judgement(head(torch.cat([x, told], dim=1)), cells_of(hole, size)))
+            found.append(Judgement(head(torch.cat([x, told], dim=1)), cells_of(hole, x)))
         return found
 
     def forward(self, image: Tensor, masks: Tensor, hole: Tensor) -> list[Judgement]:
@@ -70,9 +70,9 @@ class Discriminator(nn.Module):
         return self.judge(self.features(image), masks, hole)
 
 
-def cells_of(hole: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return (N, 1, h, w): 1 for each cell of a map of ``size`` (h, w) that meets the hole."""
-    return F.adaptive_max_pool2d(hole, size)
+def cells_of(hole: Tensor, maps: Tensor) -> Tensor:
+    """Return (N, 1, h, w): 1 for each cell of maps (N, C, h, w) that meets the hole."""
+    return F.adaptive_max_pool2d(hole, (maps.shape[-2], maps.shape[-1]))
 
 
 def head(inputs: int, told: int, width: int, spectral: bool = True) -> nn.Sequential:

@@ -148,7 +148,7 @@ def diversity(
     Mode seeking (Mao 2019, section 3.2) with the bound of Yang 2019 (section 4): without it the
     term would pay for ever stranger pictures. hole: (N, 1, H, W).
     """
-    cells = [cells_of(hole, (m.shape[-2], m.shape[-1])) for m in first]
+    cells = [cells_of(hole, m) for m in first]
     return F.relu(bound - perceptual(first, second, cells)).mean()
 
 
@@ -160,7 +160,7 @@ def _unit(maps: Tensor) -> Tensor:
 
 def _apart(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:
     """Return (N,): the mean absolute difference of two maps' statistics in the hole."""
-    cells = cells_of(hole, (first.shape[-2], first.shape[-1]))
+    cells = cells_of(hole, first)
     return (statistics(first, cells) - statistics(second, cells)).abs().mean(dim=1)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from flawsmith.inpaint.crops import Batch, Crops, batch_of
-from flawsmith.inpaint.generators import compose
+from flawsmith.inpaint.generators import painted_by
 from flawsmith.inpaint.noise import Noise, draw_noise
 from flawsmith.sample import Image
 from flawsmith.seeding import rng
@@ -36,8 +36,7 @@ def preview_of(crops: Crops, model: nn.Module, channels: int) -> Image:
 def _painted(model: nn.Module, batch: Batch, noise: Noise) -> Tensor:
     device = next(model.parameters()).device
     there = batch.map(lambda planes: planes.to(device))
-    raw = model(there.image, there.hole, there.masks, noise.to(device))
-    return compose(batch.image, raw.float().cpu(), batch.soft)
+    return painted_by(model, there, noise.to(device)).cpu()
 
 
 def _grid(rows: list[Tensor]) -> Image:

@@ -18,9 +18,8 @@ TRIES = 8
 
 @dataclass(frozen=True)
 class Step:
-    """The batches of one step: real crops, what is painted (real ones first), wrong masks."""
+    """The batches of one step: what is painted (real crops first), wrong masks of these."""
 
-    real: Batch
     ground: Batch
     wrong: Batch
     noise: Noise
@@ -28,7 +27,11 @@ class Step:
 
     @property
     def count(self) -> int:
-        return len(self.real.image)
+        return len(self.wrong.image)
+
+    @property
+    def real(self) -> Batch:
+        return self.ground_of(slice(self.count))
 
     @property
     def parts(self) -> list[slice]:
@@ -63,12 +66,12 @@ class Steps:
             wrong.append(self._wrong(real[-1], generator))
         size = (settings.size, settings.size)
         change = draw(context.generators("augment"), size, self.policy, strength, context.device)
-        shown, ground, mistaken = (
+        ground, mistaken = (
             batch_of(crops, self.channels).map(context.to_device)
-            for crops in (real, [*real, *moved], wrong)
+            for crops in ([*real, *moved], wrong)
         )
         noise = self.noise(context, *(("repaint", "moved") if moved else ("repaint",)))
-        return Step(shown, ground, mistaken, noise, change)
+        return Step(ground, mistaken, noise, change)
 
     def noise(self, context: Context, *streams: str) -> Noise:
         """Draw noise for the batch of each stream, one after the other."""

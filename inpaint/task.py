@@ -11,7 +11,7 @@ from flawsmith.inpaint import losses
 from flawsmith.inpaint.crops import Batch, Crops
 from flawsmith.inpaint.discriminators import build_discriminator
 from flawsmith.inpaint.encoder import Encoder, kl_divergence, sampled
-from flawsmith.inpaint.generators import build_generator, compose
+from flawsmith.inpaint.generators import build_generator, painted_by
 from flawsmith.inpaint.noise import Noise
 from flawsmith.inpaint.preview import preview_of
 from flawsmith.inpaint.settings import InpaintSettings
@@ -123,8 +123,7 @@ class InpaintTask:
 
     def paint(self, ground: Batch, noise: Noise) -> Tensor:
         """Return the composed crops, (N, C, S, S) in [-1, 1]."""
-        raw = self.generator(ground.image, ground.hole, ground.masks, noise)
-        return compose(ground.image, raw.float(), ground.soft)
+        return painted_by(self.generator, ground, noise)
 
     def _shown(self, now: Step, painted: Tensor) -> Shown:
         """Return what the discriminator sees of the real crops and of each painted part."""

@@ -28,7 +28,11 @@ def keep_variety(found: Scan, run: Path, device: str = "auto") -> None:
     known = read_variety(run)
     if known is None or known["weights"] != digest:
         figures = _measured(found, load_painter(run, device))
-        content = {"weights": digest, "paintings": PAINTINGS, "classes": _listed(figures)}
+        content = {
+            "weights": digest,
+            "paintings": PAINTINGS,
+            "classes": [one.to_json() for one in figures],
+        }
         replace_file(run / VARIETY, json.dumps(content, indent=1).encode())
         for line in told(figures):
             say(line)
@@ -54,10 +58,6 @@ def told(figures: tuple[Variety, ...]) -> list[str]:
             "may suffer"
         )
     return lines
-
-
-def _listed(figures: tuple[Variety, ...]) -> list[dict[str, Any]]:
-    return [one.to_json() for one in figures]
 
 
 def _measured(found: Scan, painter: Painter) -> tuple[Variety, ...]:

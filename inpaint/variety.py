@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from flawsmith.inpaint.crops import Batch, Crop, Crops, batch_of
-from flawsmith.inpaint.generators import compose
+from flawsmith.inpaint.generators import painted_by
 from flawsmith.inpaint.judging import cells_of
 from flawsmith.inpaint.losses import perceptual
 from flawsmith.inpaint.noise import draw_noise
@@ -94,10 +94,9 @@ class Ruler:
         many = ground.map(lambda x: x.expand(PAINTINGS, -1, -1, -1))
         size = (many.image.shape[-2], many.image.shape[-1])
         noise = draw_noise([rng(0, "variety noise", plane, i) for i in range(PAINTINGS)], size)
-        raw = model(many.image, many.hole, many.masks, noise.to(many.image.device))
-        maps = self._maps(compose(many.image, raw.float(), many.soft))
+        maps = self._maps(painted_by(model, many, noise.to(many.image.device)))
         one, other = torch.triu_indices(PAINTINGS, PAINTINGS, 1).to(many.image.device)
-        cells = [cells_of(ground.hole, (m.shape[-2], m.shape[-1])) for m in maps]
+        cells = [cells_of(ground.hole, m) for m in maps]
         return float(perceptual([m[one] for m in maps], [m[other] for m in maps], cells).mean())
 
     def _between_real(self, places: list[int]) -> tuple[float | None, int]:
@@ -110,7 +109,7 @@ class Ruler:
             return None, 0
         batch = self._batch([self.crops.centred(place) for place in places])
         maps = self._maps(batch.image)
-        cells = [cells_of(batch.hole, (m.shape[-2], m.shape[-1])) for m in maps]
+        cells = [cells_of(batch.hole, m) for m in maps]
         found = []
         for start in range(0, len(one), PAIRS):
             a, b = one[start : start + PAIRS], other[start : start + PAIRS]

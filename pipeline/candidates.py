@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flawsmith.augment.job import files_of, missing_for, prepare
-from flawsmith.augment.settings import Method
+from flawsmith.augment.job import Candidates, files_of, missing_for, prepare
+from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.data.build import Built, build, finished
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import read_dataset
@@ -15,6 +15,7 @@ from flawsmith.data.tables import read_json, read_jsonl
 from flawsmith.data.writing import write_file, write_lines
 from flawsmith.errors import InputError
 from flawsmith.evaluate.certificate import Certify, Verdict, area_ranges, without_copies
+from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.stages import Stages
 from flawsmith.progress import track
@@ -73,23 +74,33 @@ def make_stage(
     own = settings.of_method(method)
 
     def work(folder: Path) -> None:
-        candidates = prepare(train, own, workers)
-        build(
-            folder / "data",
-            candidates.recipe,
-            own.count,
-            format_name="folder",
-            spec=candidates.spec,
-            made_by={"stage": method, "settings": own.model_dump(mode="json")},
-            workers=workers,
-            label=method,
-        )
-        write_file(folder / "notices.json", json.dumps(candidates.notices))
+        make_in(folder, prepare(train, own, workers), method, own, workers)
 
     name = f"candidates-{method}"
     inputs = {**own.model_dump(mode="json"), "files": files_of(own)}
     folder = stages.make(name, inputs, ("split",), work)
     return made_in(folder, train, own.count)
+
+
+def make_in(
+    folder: Path,
+    candidates: Candidates,
+    method: RunMethod,
+    settings: AugmentSettings | ApplySettings,
+    workers: int,
+) -> None:
+    """Write a stage's candidates into its folder; ``made_in`` reads them."""
+    build(
+        folder / "data",
+        candidates.recipe,
+        settings.count,
+        format_name="folder",
+        spec=candidates.spec,
+        made_by={"stage": method, "settings": settings.model_dump(mode="json")},
+        workers=workers,
+        label=method,
+    )
+    write_file(folder / "notices.json", json.dumps(candidates.notices))
 
 
 def made_in(folder: Path, train: Scan, asked: int) -> Made:

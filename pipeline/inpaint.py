@@ -1,17 +1,15 @@
 """The stages of the method ``inpaint``: train a generator on the training part, then paint."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from flawsmith.augment.job import files_of
-from flawsmith.data.build import build
 from flawsmith.data.scan import Scan
 from flawsmith.data.writing import write_file
 from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.inpaint.prepare import open_run, prepare
 from flawsmith.inpaint.training import Setup, setup_of, train_on
-from flawsmith.pipeline.candidates import Made, made_in
+from flawsmith.pipeline.candidates import Made, made_in, make_in
 from flawsmith.pipeline.settings import RunSettings
 from flawsmith.pipeline.stages import Stages
 from flawsmith.settings import load_settings
@@ -21,7 +19,6 @@ from flawsmith.train.weights import file_sha256
 
 TRAINING = "inpaint"
 RUN = "run"
-DATA = "data"
 # The weights' SHA-256, kept beside the run: candidates stay good when the weights are removed.
 DIGEST = "weights.sha256"
 
@@ -86,15 +83,5 @@ def _paint(
     train: Scan, run: Path, folder: Path, settings: ApplySettings, device: str, workers: int
 ) -> None:
     opened = open_run(run, device)
-    candidates = prepare(opened, train, settings, workers)
-    build(
-        folder / DATA,
-        candidates.recipe,
-        settings.count,
-        format_name="folder",
-        spec=candidates.spec,
-        made_by={"stage": "inpaint", "settings": settings.model_dump(mode="json")},
-        workers=workers if opened.painter.device.type == "cpu" else 1,
-        label="inpaint",
-    )
-    write_file(folder / "notices.json", json.dumps(candidates.notices))
+    makers = workers if opened.painter.device.type == "cpu" else 1
+    make_in(folder, prepare(opened, train, settings, workers), "inpaint", settings, makers)

@@ -51,4 +51,6 @@ def test_a_constant_stays_and_nothing_is_shared():
 
 
 def test_a_model_without_weights():
-    Ema(nn.Identity(), 0.5).update(nn.Identity(), 3)
+    ema = Ema(nn.Identity(), 0.5)
+    ema.update(nn.Identity(), 3)
+    assert not ema.model.state_dict()
