@@ -36,7 +36,7 @@ class InpaintSettings(Settings):
         1.0, ge=0, description="weight of the mode-seeking term: another noise, another grain"
     )
     diversity_bound: float = Field(
-        0.7, ge=0, le=4, description="distance of two grains (LPIPS) from which no more is asked"
+        0.8, ge=0, le=4, description="distance of two grains (LPIPS) from which no more is asked"
     )
     kl: float = Field(
         0.1, ge=0, description="weight that keeps real looks' latents near those drawn"
