@@ -6,8 +6,8 @@ from flawsmith.errors import InputError
 from flawsmith.inpaint.judging import Discriminator
 from flawsmith.inpaint.patch import Patch
 from flawsmith.inpaint.projected import Projected
-from flawsmith.inpaint.starting import starting_from
 from flawsmith.train.backbone import lite0
+from flawsmith.train.starting import starting_from
 
 # Each takes the image's channels, the classes and the width.
 DISCRIMINATORS: dict[str, Callable[[int, int, int], Discriminator]] = {

@@ -11,8 +11,8 @@ from flawsmith.inpaint.crops import Batch
 from flawsmith.inpaint.lama import Lama
 from flawsmith.inpaint.noise import Noise
 from flawsmith.inpaint.spade import Spade
-from flawsmith.inpaint.starting import starting_from
 from flawsmith.inpaint.unet import UNet
+from flawsmith.train.starting import starting_from
 
 GENERATORS: dict[str, Callable[[int, int, int], Generator]] = {
     "unet": UNet,

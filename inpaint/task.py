@@ -15,11 +15,11 @@ from flawsmith.inpaint.generators import build_generator, painted_by
 from flawsmith.inpaint.noise import Noise
 from flawsmith.inpaint.preview import preview_of
 from flawsmith.inpaint.settings import InpaintSettings
-from flawsmith.inpaint.starting import starting_from
 from flawsmith.inpaint.steps import Step, Steps
 from flawsmith.sample import Image
 from flawsmith.train.adaptive import AdaptiveStrength
 from flawsmith.train.diffaugment import Augmentation, Policy
+from flawsmith.train.starting import starting_from
 from flawsmith.train.task import Context
 
 BETAS = (0.0, 0.99)
