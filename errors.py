@@ -60,3 +60,9 @@ class Interrupted(FlawsmithError):
     """The user stopped a job that can be resumed."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+class DoesNotHelp(FlawsmithError):
+    """A job is done, and what it made is not shown to help; nothing is called accepted."""
+
+    exit_code = EXIT_GATE

@@ -9,7 +9,6 @@ from flawsmith.augment.classical import Classical, sources_of
 from flawsmith.augment.region import Region
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.augment.shapes import FolderShapes
-from flawsmith.augment.symmetry import flips_of
 from flawsmith.data.build import Built, Recipe, build, finished
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.images import read_index
@@ -17,6 +16,7 @@ from flawsmith.data.jobs import Show, check_format, describe_job, open_source, q
 from flawsmith.data.scan import Scan, pixel_digest, scan
 from flawsmith.data.staging import staged
 from flawsmith.data.surfaces import has_surface, notices_of
+from flawsmith.data.symmetry import flips_of
 from flawsmith.data.writing import Spec
 from flawsmith.errors import InputError
 from flawsmith.progress import say

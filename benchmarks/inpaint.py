@@ -37,10 +37,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from flawsmith.augment.symmetry import flips_of
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.jobs import write_demo
 from flawsmith.data.scan import Scan, scan
+from flawsmith.data.symmetry import flips_of
 from flawsmith.inpaint.crops import Crop, Crops, batch_of, crop_of
 from flawsmith.inpaint.generators import build_generator, compose
 from flawsmith.inpaint.noise import draw_noise

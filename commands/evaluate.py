@@ -16,6 +16,7 @@ from flawsmith.commands.common import (
     show_reading,
     workers_flag,
 )
+from flawsmith.commands.evaluate_segment import segment
 from flawsmith.commands.tables import Cell, aligned
 from flawsmith.errors import InputError
 
@@ -35,7 +36,11 @@ def command() -> None:
     \b
     Example:
       flawsmith evaluate distance real/ made/ --report distances.html
+      flawsmith evaluate segment --train real/ --add made/ --test other-real/
     """
+
+
+command.add_command(segment)
 
 
 @command.command("distance")

@@ -24,18 +24,38 @@ from flawsmith.commands.common import (
 @click.command("run")
 @source_argument
 @out_argument
-@click.option("--count", type=click.IntRange(1), help="Candidates a method.  [default: 200]")
+@click.option(
+    "--budget",
+    type=click.Choice(["minutes", "hour", "day", "none"]),
+    help="Cap of the whole run: 10, 60 or 720 minutes on this machine. What is not set by other "
+    "flags is planned to fit; none plans nothing and takes the defaults.  [default: minutes]",
+)
+@click.option("--count", type=click.IntRange(1), help="Candidates a method.  [default: planned]")
 @click.option(
     "--methods",
     callback=listed(str),
     metavar="A,B",
     help="Of classical, paste, procedural, inpaint.  [default: classical, paste, or what the data "
-    "allows; inpaint trains a network first]",
+    "allows; and inpaint, which trains a network, if the budget does]",
 )
 @click.option(
     "--inpaint-steps",
     type=click.IntRange(1),
-    help="Training steps of the method inpaint.  [default: its preset's]",
+    help="Training steps of the method inpaint.  [default: planned]",
+)
+@click.option("--no-filter", is_flag=True, help="Keep all candidates with a valid certificate.")
+@click.option(
+    "--no-gate",
+    is_flag=True,
+    help="Do not measure whether the candidates help; nothing is then shown to.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(2), help="Runs an arm of the gate.  [default: planned]"
+)
+@click.option(
+    "--gate-steps",
+    type=click.IntRange(1),
+    help="Training steps of each run of the gate.  [default: planned]",
 )
 @click.option(
     "--test-fraction",
@@ -70,40 +90,36 @@ def command(
 ) -> None:
     """Turn the folder SRC into a larger data set and a report, in OUT.
 
-    The same command again goes on where it stopped; after a change of settings it repeats only what
-    depends on them.
+    Candidates are made from a part of the images, filtered, and accepted only if a segmenter that
+    trains with them gets better on the other part. The same command again goes on where it stopped;
+    after a change of settings it repeats only what depends on them.
 
     \b
     Example:
-      flawsmith run photos/ out/ --count 500
-    writes out/dataset/{train,test,synthetic} and out/report.html.
+      flawsmith run photos/ out/ --budget hour
+    writes out/dataset/{train,test,synthetic} and out/report.html. Where the candidates are not
+    shown to help, they lie in out/candidates, nothing is accepted, and the exit code is 4.
     """
+    from flawsmith.errors import DoesNotHelp
     from flawsmith.pipeline.settings import RunSettings
     from flawsmith.settings import load_settings
 
     options = read_options(flags)
+    for name in ("filter", "gate"):
+        flags[name] = False if flags.pop(f"no_{name}") else None
     settings = load_settings(RunSettings, config, flags)
     if dry_run:
         _show_plan(src, out, settings, options, as_json)
         return
-    from flawsmith.pipeline.run import run, to_json
+    from flawsmith.pipeline.outcome import lines_of, to_json
+    from flawsmith.pipeline.run import run
 
     outcome = run(
         src, out, settings, options=options, workers=workers, device=device, show=show_reading
     )
-    lines = []
-    for row in outcome.methods:
-        lines.append(
-            f"{row.method}: {row.asked} asked, {row.made} made, "
-            f"{row.accepted} passed the certificate"
-        )
-        reasons = [*row.refused.items(), *row.rejected.items()]
-        lines += [f"  {count} not kept: {reason}" for reason, count in reasons]
-    for name, labels in outcome.parts.items():
-        text = ", ".join(f"{n} {label}" for label, n in labels.items() if n) or "nothing"
-        lines.append(f"{outcome.dataset / name}: {text}")
-    lines.append(f"report: {outcome.report}")
-    emit(to_json(outcome), as_json, lines)
+    emit(to_json(outcome), as_json, lines_of(outcome))
+    if not outcome.helps:
+        raise DoesNotHelp(outcome.refusal)
 
 
 def _show_plan(src: Path, out: Path, settings: Any, options: Any, as_json: bool) -> None:

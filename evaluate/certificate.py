@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from flawsmith.data.dataset import DataSet
-from flawsmith.data.scan import Facts, pixel_digest
+from flawsmith.data.parallel import ordered_map
+from flawsmith.data.scan import Facts, Scan, pixel_digest
 from flawsmith.data.surfaces import cut, region_of
 from flawsmith.data.visibility import distance_outside, is_visible, visibility
 from flawsmith.errors import InputError
+from flawsmith.progress import track
 from flawsmith.sample import Sample, pixel_counts
 
 # A class's pixels in an image may leave the range seen on real samples by this factor.
@@ -23,6 +25,11 @@ AREA_SLACK = 2.0
 # Pixels around its mask that a candidate may have changed; a wider hole would excuse any change.
 WIDEST_HOLE = 64
 UNKNOWN = "background not on record"
+# Methods whose defects have a real range of areas: drawn defects of their own classes have none,
+# transformed samples carry their own.
+RANGED = ("paste", "inpaint")
+# Methods that paint on a background, and so must name it.
+PAINTED = (*RANGED, "procedural")
 Range = tuple[float, float]
 
 
@@ -61,7 +68,8 @@ def area_ranges(classes: tuple[str, ...], facts: Iterable[Facts]) -> dict[str, R
 class Certify:
     """Checks candidate ``i`` by itself; picklable, so that workers can share the candidates.
 
-    candidates: the data set to check; real: the one its backgrounds and sources come from.
+    candidates: the data set to check; real: the one its backgrounds and sources come from. areas:
+    as ``area_ranges`` gives them; they bind what was pasted or inpainted.
     """
 
     candidates: DataSet
@@ -76,7 +84,8 @@ class Certify:
     def __call__(self, index: int) -> Verdict:
         sample = self.candidates[index]
         background, fault = self._background(sample)
-        verdict = check_pair(sample, self.candidates.classes, background, self.areas)
+        areas = self.areas if sample.meta.get("method") in RANGED else {}
+        verdict = check_pair(sample, self.candidates.classes, background, areas)
         return replace(verdict, reason=fault) if fault else verdict
 
     def _background(self, sample: Sample) -> tuple[Sample | None, str]:
@@ -86,7 +95,7 @@ class Certify:
         clean image or a region of a defective one: an old defect would pass for clean.
         """
         name = sample.meta.get("background")
-        if name is None:
+        if name is None and sample.meta.get("method") not in PAINTED:
             return None, ""
         if not isinstance(name, str) or name not in self.index or not _has_hole(sample):
             return None, UNKNOWN
@@ -98,6 +107,17 @@ class Certify:
             return None, UNKNOWN
         fits = whole.label == ("good" if box is None else "defective")
         return (background, "") if fits else (None, UNKNOWN)
+
+
+def certify(candidates: DataSet, real: Scan, workers: int, label: str) -> list[Verdict]:
+    """Return the verdict on each candidate, in order; copies are for ``without_copies`` to find.
+
+    real: the images that they were made from, which say how large a defect may be.
+    """
+    areas = area_ranges(real.dataset.classes, real.facts)
+    check = Certify(candidates, real.dataset, areas)
+    results = ordered_map(check, range(len(candidates)), workers)
+    return list(track(results, label, len(candidates)))
 
 
 def _has_hole(sample: Sample) -> bool:

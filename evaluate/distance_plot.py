@@ -1,20 +1,23 @@
-"""The figures of a comparison beside their floors, as a drawing that lies inside the report.
+"""The figures of a comparison beside their floors, as a drawing that lies inside the report."""
 
-Drawn with matplotlib's object interface. The texts stay texts and the colours become those of the
-page, so that the drawing is sharp, small, dark on a dark page, and shows class names in any script.
-"""
-
-import io
 import math
-import re
-import unicodedata
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from flawsmith.evaluate.comparison import Comparison, Figure
+from flawsmith.evaluate.drawing import (
+    BAND,
+    BEYOND,
+    INK,
+    MUTED,
+    WITHIN,
+    inline,
+    plain_axes,
+    short,
+    width,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,16 +26,7 @@ if TYPE_CHECKING:
 COLUMNS = 3
 WIDTH = 11.0  # inches; the page shows one as 96 pixels
 ROW = 0.44
-NAME_LIMIT = 24
-# What is drawn in a colour takes on one of the report's, see report.css.j2.
-INK, MUTED, BAND, WITHIN, BEYOND = "#000001", "#000002", "#000003", "#000004", "#000005"
-COLOURS = {
-    INK: "var(--text)",
-    MUTED: "var(--muted)",
-    BAND: "var(--line)",
-    WITHIN: "var(--accent)",
-    BEYOND: "var(--dropped)",
-}
+LABEL = "Each figure with its range, beside its floor; the table below has the numbers"
 
 
 def plot(comparisons: Sequence[Comparison], labels: Sequence[str], prefix: str) -> Markup:
@@ -46,10 +40,8 @@ def plot(comparisons: Sequence[Comparison], labels: Sequence[str], prefix: str) 
     names = list(dict.fromkeys(f.name for c, _ in rows for f in c.figures if _drawable(f)))
     if not names:
         return Markup("")
-    with warnings.catch_warnings():
-        # The page's fonts write what matplotlib's own cannot.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        return _inline(_draw([c for c, _ in rows], [label for _, label in rows], names), prefix)
+    drawing = _draw([c for c, _ in rows], [label for _, label in rows], names)
+    return inline(drawing, prefix, LABEL)
 
 
 def _drawable(figure: Figure) -> bool:
@@ -62,8 +54,8 @@ def _draw(
     from matplotlib.figure import Figure as Drawing
 
     lines = -(-len(names) // COLUMNS)
-    texts = [_short(label) for label in labels]
-    left = 0.3 + 0.1 * max(max(map(_width, texts)), 8)
+    texts = [short(label) for label in labels]
+    left = 0.3 + 0.1 * max(max(map(width, texts)), 8)
     panel = ROW * len(comparisons)
     # Above a panel stand its name and its better side, below it the numbers of its axis.
     height = lines * (panel + 0.85)
@@ -88,8 +80,6 @@ def _draw(
 
 
 def _panel(canvas: "Axes", name: str, figures: Sequence[Figure | None]) -> None:
-    from matplotlib.ticker import MaxNLocator, ScalarFormatter
-
     present = [figure for figure in figures if figure]
     left, right = _limits(present)
     canvas.set_xlim(left, right)
@@ -98,12 +88,7 @@ def _panel(canvas: "Axes", name: str, figures: Sequence[Figure | None]) -> None:
         if figure:
             _mark(canvas, row, figure, left if figure.better == "low" else right)
     canvas.set_yticks([])
-    canvas.spines[["top", "right", "left"]].set_visible(False)
-    canvas.spines["bottom"].set_color(MUTED)
-    canvas.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    canvas.xaxis.set_major_formatter(ScalarFormatter(useOffset=False))
-    canvas.ticklabel_format(axis="x", style="plain")
-    canvas.tick_params(axis="x", colors=MUTED, labelsize=8.5)
+    plain_axes(canvas)
     better = "less is better" if present[0].better == "low" else "more is better"
     above: dict[str, Any] = {
         "xycoords": "axes fraction",
@@ -150,42 +135,3 @@ def _name_rows(canvas: "Axes", labels: Sequence[str], sizes: Sequence[int]) -> N
         canvas.annotate(label, at, (-9, 1), "axes fraction", color=INK, fontsize=9.5, **place)
         count = f"n = {n:,}"
         canvas.annotate(count, at, (-9, -10), "axes fraction", color=MUTED, fontsize=8, **place)
-
-
-def _short(name: str) -> str:
-    while _width(name) > NAME_LIMIT:
-        name = name[:-2] + "…"
-    return name
-
-
-def _width(text: str) -> int:
-    """Return the width in columns: a Chinese character takes two."""
-    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
-
-
-def _inline(figure: "Drawing", prefix: str) -> Markup:
-    """Return the figure as an element of an HTML page, its colours those of the page."""
-    import matplotlib
-
-    buffer = io.StringIO()
-    # The salt and the missing date make the same data give the same bytes.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "flawsmith"}):
-        blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=blank)
-    text = buffer.getvalue()
-    # Its head belongs to a file of its own, its style would hold for the whole page.
-    head = re.search(r"<svg[^>]*>", text)
-    assert head
-    box = re.search(r'viewBox="([\d. -]+)"', head[0])
-    assert box
-    body = re.sub(r"<style.*?</style>|<!--.*?-->", "", text[head.end() :], flags=re.S)
-    # Only inside of tags: a class may be called like a colour.
-    body = re.sub(r"<[^<>]*>", lambda tag: _adapted(tag[0], prefix), body)
-    label = "Each figure with its range, beside its floor; the table below has the numbers"
-    return Markup(f'<svg class="chart" viewBox="{box[1]}" role="img" aria-label="{label}">{body}')
-
-
-def _adapted(tag: str, prefix: str) -> str:
-    for drawn, shown in COLOURS.items():
-        tag = tag.replace(drawn, shown)
-    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", tag)

@@ -35,12 +35,15 @@ class Fact:
 class Section:
     """One part of the report: ``template`` is a file of this folder, rendered with ``context``.
 
-    Its headings start at h3; the title becomes the h2 above it.
+    Its headings start at h3; the title becomes the h2 above it. lead: it stands above the summary
+    and the contents, not among the others; warning: a text above everything on the page.
     """
 
     title: str
     template: str
     context: Mapping[str, Any] = field(default_factory=dict)
+    lead: bool = False
+    warning: str = ""
 
 
 def check_report(path: Path, folders: Sequence[Path]) -> None:
@@ -88,16 +91,27 @@ def write_report(
 def render_report(*, title: str, summary: Sequence[Fact], sections: Sequence[Section]) -> str:
     """Return the report as one HTML text."""
     env = environment()
-    parts = [
+    body = [section for section in sections if not section.lead]
+    page = env.get_template("report.html.j2")
+    return page.render(
+        title=title,
+        summary=summary,
+        warnings=[section.warning for section in sections if section.warning],
+        leads=_parts(env, [section for section in sections if section.lead], "lead"),
+        sections=_parts(env, body, "section"),
+        version=__version__,
+    )
+
+
+def _parts(env: Environment, sections: Sequence[Section], prefix: str) -> list[dict[str, Any]]:
+    return [
         {
-            "id": f"section-{number}",
+            "id": f"{prefix}-{number}",
             "title": section.title,
             "body": Markup(env.get_template(section.template).render(section.context)),
         }
         for number, section in enumerate(sections, 1)
     ]
-    page = env.get_template("report.html.j2")
-    return page.render(title=title, summary=summary, sections=parts, version=__version__)
 
 
 def environment() -> Environment:

@@ -32,7 +32,7 @@ class Finding:
     def sentence(self) -> str:
         """The finding in points of 100, with the groups that the figure is about."""
         found = self.difference
-        value, low, high = _points(found.value, found.low, found.high)
+        value, low, high = points(found.value, found.low, found.high)
         return (
             f"{self.arm} against {self.base}: {found.name} {value} points "
             f"(95% interval {low} to {high}; {_plural(found.showing, 'group')}, "
@@ -54,7 +54,7 @@ class Finding:
         return Finding(content["arm"], content["base"], difference)
 
 
-def _points(*shares: float) -> list[str]:
+def points(*shares: float) -> list[str]:
     """Return the shares in points, signed, to a tenth, or finer where a sign would be lost."""
     values = [100 * share for share in shares]
     finest = 4

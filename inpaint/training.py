@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flawsmith.augment.symmetry import flips_of
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, open_source, quiet
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.surfaces import notices_of
+from flawsmith.data.symmetry import flips_of
 from flawsmith.errors import FlawsmithError, InputError
 from flawsmith.inpaint.crops import Crops
 from flawsmith.inpaint.maskbank import keep_masks

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flawsmith.augment.symmetry import flips_of
 from flawsmith.data.scan import Scan
+from flawsmith.data.symmetry import flips_of
 from flawsmith.data.tables import read_json
 from flawsmith.inpaint.crops import Crops
 from flawsmith.inpaint.painter import Painter, load_painter

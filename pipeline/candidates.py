@@ -1,7 +1,7 @@
 """The middle stages: candidates by every method, and the certificate of each."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from flawsmith.augment.job import Candidates, files_of, missing_for, prepare
@@ -9,18 +9,20 @@ from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.data.build import Built, build, finished
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import read_dataset
-from flawsmith.data.parallel import ordered_map
-from flawsmith.data.scan import Scan
+from flawsmith.data.scan import Facts, Scan, scan
 from flawsmith.data.tables import read_json, read_jsonl
 from flawsmith.data.writing import write_file, write_lines
 from flawsmith.errors import InputError
-from flawsmith.evaluate.certificate import Certify, Verdict, area_ranges, without_copies
+from flawsmith.evaluate.certificate import Verdict, certify, without_copies
 from flawsmith.inpaint.apply_settings import ApplySettings
+from flawsmith.pipeline.budget import PRESETS
 from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.stages import Stages
-from flawsmith.progress import track
 
 Verdicts = dict[RunMethod, list[Verdict]]
+Scans = dict[RunMethod, Scan]
+FACTS = "facts.jsonl"
+VERDICTS = "verdicts.jsonl"
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,13 @@ def choose_methods(
 ) -> tuple[tuple[RunMethod, ...], dict[RunMethod, str]]:
     """Return the methods to use and why the others are left out.
 
-    By default ``procedural`` stands in only where no real defect can be used.
+    By default ``procedural`` stands in only where no real defect can be used, and ``inpaint`` is
+    among them if the budget has room for its training.
     """
-    wanted: tuple[RunMethod, ...] = settings.methods or ("classical", "paste")
+    usual: tuple[RunMethod, ...] = ("classical", "paste")
+    if settings.budget != "none" and PRESETS[settings.budget].inpaint != 0:
+        usual += ("inpaint",)
+    wanted = settings.methods or usual
     missing = {m: _missing(m, train, settings) for m in wanted}
     left_out: dict[RunMethod, str] = {m: reason for m, reason in missing.items() if reason}
     usable = tuple(m for m in wanted if m not in left_out)
@@ -118,36 +124,51 @@ def _nothing(root: Path, train: Scan) -> DataSet:
 
 def certify_stage(
     stages: Stages, found: Scan, train: Scan, made: dict[RunMethod, Made], workers: int
-) -> Verdicts:
-    """Return every candidate's verdict, in order; copies are sought across all methods.
+) -> tuple[Verdicts, Scans]:
+    """Return every candidate's verdict and facts, in order; copies are sought across all methods.
 
     Areas are those of the training part; a copy of any real image is refused, tested ones too.
     """
 
     def work(folder: Path) -> None:
+        facts = [
+            fact
+            for entry in made.values()
+            for fact in scan(entry.dataset, workers=workers, may_be_empty=True).facts
+        ]
+        write_lines(folder / FACTS, (json.dumps(fact.to_json()) for fact in facts))
         verdicts = _all_verdicts(found, train, made, workers)
         lines = (json.dumps(asdict(verdict), ensure_ascii=False) for verdict in verdicts)
-        write_lines(folder / "verdicts.jsonl", lines)
+        write_lines(folder / VERDICTS, lines)
 
     needs = tuple(f"candidates-{method}" for method in made)
     folder = stages.make("certificate", {}, needs, work)
-    known = {
+    known = read_verdicts(folder / VERDICTS)
+    facts = {line["id"]: Facts.from_json(line) for _, line in read_jsonl(folder / FACTS)}
+    return (
+        {method: [known[i] for i in entry.dataset.ids] for method, entry in made.items()},
+        {method: _scanned(entry.dataset, facts) for method, entry in made.items()},
+    )
+
+
+def read_verdicts(path: Path) -> dict[str, Verdict]:
+    """Return a stage's verdicts by the candidate's id."""
+    return {
         line["id"]: Verdict(**{**line, "classes": tuple(line["classes"])})
-        for _, line in read_jsonl(folder / "verdicts.jsonl")
+        for _, line in read_jsonl(path)
     }
-    return {method: [known[i] for i in entry.dataset.ids] for method, entry in made.items()}
+
+
+def _scanned(dataset: DataSet, facts: dict[str, Facts]) -> Scan:
+    # The scan has joined the groups of copies.
+    records = tuple(replace(record, group=facts[record.id].group) for record in dataset.records)
+    return Scan(replace(dataset, records=records), tuple(facts[i] for i in dataset.ids))
 
 
 def _all_verdicts(
     found: Scan, train: Scan, made: dict[RunMethod, Made], workers: int
 ) -> list[Verdict]:
-    areas = area_ranges(train.dataset.classes, train.facts)
     verdicts: list[Verdict] = []
     for method, entry in made.items():
-        # Drawn defects of their own classes have no real range; transformed ones carry their own.
-        check = Certify(
-            entry.dataset, train.dataset, areas if method in ("paste", "inpaint") else {}
-        )
-        results = ordered_map(check, range(len(entry.dataset)), workers)
-        verdicts += track(results, f"certify {method}", len(entry.dataset))
+        verdicts += certify(entry.dataset, train, workers, f"certify {method}")
     return list(without_copies(verdicts, (fact.digest for fact in found.facts)))

@@ -1,18 +1,17 @@
-"""The stage of distances: every method's accepted candidates against the real test part."""
+"""The stage of distances: every method's certified candidates against the real test part."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from flawsmith.data.dataset import DataSet
-from flawsmith.data.scan import Scan, scan
+from flawsmith.data.scan import Scan
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.evaluate.comparison import Distances
 from flawsmith.evaluate.distance import Compute, DistanceSettings, compare
 from flawsmith.evaluate.feature_store import FeatureStore
 from flawsmith.evaluate.features import Extractor, open_extractor
-from flawsmith.pipeline.candidates import Made, Verdicts
+from flawsmith.pipeline.candidates import Scans, Verdicts
 from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.source import Parts
 from flawsmith.pipeline.stages import Stages
@@ -46,12 +45,11 @@ def distance_stage(
     stages: Stages,
     found: Scan,
     parts: Parts,
-    made: dict[RunMethod, Made],
+    made: Scans,
     verdicts: Verdicts,
     judge: Judge | None,
-    workers: int,
 ) -> dict[RunMethod, Distances]:
-    """Return the distances of each method that has accepted candidates.
+    """Return the distances of each method that has certified candidates.
 
     Compared with the test part, which no method saw; the training part joins the floor and is
     searched for copies.
@@ -59,13 +57,13 @@ def distance_stage(
     if judge is None:
         return {}
     test, train = found.select(parts["test"]), found.select(parts["train"])
-    compute = Compute(_store(stages, judge), judge.device)
+    compute = Compute(store_of(stages, judge.extractor), judge.device)
     results: dict[RunMethod, Distances] = {}
     for method, entry in made.items():
         kept = [i for i, verdict in enumerate(verdicts[method]) if verdict.accepted]
         if not kept:
             continue
-        work = _Work(entry.dataset.select(kept), test, train, judge, compute, workers)
+        work = _Work(entry.select(kept), test, train, judge, compute)
         inputs = {"features": judge.extractor.version, "seed": judge.settings.seed}
         needs = ("certificate", "split", f"candidates-{method}")
         folder = stages.make(f"distances-{method}", inputs, needs, work)
@@ -75,22 +73,20 @@ def distance_stage(
 
 @dataclass(frozen=True)
 class _Work:
-    made: DataSet
+    made: Scan
     test: Scan
     train: Scan
     judge: Judge
     compute: Compute
-    workers: int
 
     def __call__(self, folder: Path) -> None:
-        made = scan(self.made, workers=self.workers)
         judge = self.judge
         distances = compare(
-            self.test, made, self.train, judge.settings, judge.extractor, self.compute
+            self.test, self.made, self.train, judge.settings, judge.extractor, self.compute
         )
         write_file(folder / RESULT, json.dumps(distances.to_json(), ensure_ascii=False))
 
 
-def _store(stages: Stages, judge: Judge) -> FeatureStore:
+def store_of(stages: Stages, extractor: Extractor) -> FeatureStore:
     """Features stay in the run's own folder: they say something of pictures under NDA."""
-    return FeatureStore(stages.out / "stages" / "features", judge.extractor.version)
+    return FeatureStore(stages.place("features"), extractor.version)

@@ -1,61 +1,76 @@
-"""The last data stage: the real parts and the accepted candidates as data sets for training."""
+"""The last data stages: real parts and accepted candidates, or those that nobody should train with.
+
+Nothing of an earlier run may be taken for this one's: of ``dataset/synthetic`` and ``candidates/``
+there is the one that this run's gate asks for, never both.
+"""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from flawsmith.data.build import Refused, build
-from flawsmith.data.dataset import Record, load
+from flawsmith.data.build import build
+from flawsmith.data.collected import Collected, Entry
 from flawsmith.data.scan import Scan
+from flawsmith.data.staging import JOB
 from flawsmith.data.writing import Spec, write_lines
+from flawsmith.errors import OutputError
 from flawsmith.evaluate.certificate import Verdict, decision
 from flawsmith.pipeline.candidates import Made, Verdicts
-from flawsmith.pipeline.settings import RunMethod, RunSettings
+from flawsmith.pipeline.filtering import sample_lines
+from flawsmith.pipeline.gate import Gate
+from flawsmith.pipeline.settings import RunMethod
 from flawsmith.pipeline.source import Parts
 from flawsmith.pipeline.stages import Stages
-from flawsmith.sample import Sample
+
+DATASET = "dataset"
+CANDIDATES = "candidates"
+SYNTHETIC = "synthetic"
+SAMPLES = "samples.jsonl"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A sample to copy: its record, the classes of its planes, and what to add to its meta."""
+class Writer:
+    """How data sets are written. format: as ``--to`` names it; classes: of all of them."""
 
-    record: Record
+    stages: Stages
+    format: str
     classes: tuple[str, ...]
-    meta: dict[str, Any]
+    overlap: bool
+    seed: int
+    workers: int
+
+    def write(self, root: Path, entries: tuple[Entry, ...], part: str) -> None:
+        """Write a data set of these entries."""
+        build(
+            root,
+            Collected(entries, self.classes),
+            len(entries),
+            format_name=self.format,
+            spec=Spec(self.classes, overlap=self.overlap),
+            made_by={"stage": DATASET, "part": part, "seed": self.seed},
+            workers=self.workers,
+            label=f"write {part}",
+        )
 
 
-@dataclass(frozen=True)
-class Collected:
-    """The recipe that copies entries of several data sets under one list of classes."""
-
-    entries: tuple[Entry, ...]
-    classes: tuple[str, ...]
-
-    def make(self, index: int) -> Sample | Refused:
-        entry = self.entries[index]
-        sample = load(entry.record, len(entry.classes))
-        masks = np.zeros((len(self.classes), *sample.image.shape[:2]), bool)
-        for name, plane in zip(entry.classes, sample.masks, strict=True):
-            masks[self.classes.index(name)] = plane
-        return replace(sample, masks=masks, meta={**sample.meta, **entry.meta})
-
-
-def dataset_stage(
-    stages: Stages,
+def dataset_stages(
+    writer: Writer,
     found: Scan,
     parts: Parts,
     made: dict[RunMethod, Made],
     verdicts: Verdicts,
-    settings: RunSettings,
-    workers: int,
-) -> Path:
-    """Return ``dataset/`` with ``train`` and ``test`` (real) and ``synthetic`` (accepted)."""
-    classes = all_classes(found.dataset.classes, [m.dataset.classes for m in made.values()])
+    gate: Gate,
+) -> dict[str, Path]:
+    """Return each data set's folder by its name.
+
+    ``dataset/`` has ``train`` and ``test`` (real) and ``synthetic`` (accepted). verdicts: of the
+    filter; where the gate refuses, what passed it lies in ``candidates/`` and nothing is accepted.
+    """
+    stages = writer.stages
+    refused = gate.state == "not accepted"
     sets = {
         name: tuple(
             Entry(found.dataset.records[i], found.dataset.classes, {"method": "real"})
@@ -63,30 +78,42 @@ def dataset_stage(
         )
         for name, indices in parts.items()
     }
-    sets["synthetic"] = tuple(
-        Entry(record, entry.dataset.classes, decision(verdict))
-        for method, entry in made.items()
-        for record, verdict in zip(entry.dataset.records, verdicts[method], strict=True)
-        if verdict.accepted
-    )
+    passed = _entries(made, verdicts, gate.decided(verdicts))
+    if not refused:
+        sets[SYNTHETIC] = passed
 
     def work(folder: Path) -> None:
-        spec = Spec(classes, overlap=found.overlap)
         for name, entries in sets.items():
-            build(
-                folder / name,
-                Collected(entries, classes),
-                len(entries),
-                format_name=settings.to,
-                spec=spec,
-                made_by={"stage": "dataset", "part": name, "seed": settings.seed},
-                workers=workers,
-                label=f"write {name}",
-            )
-        write_lines(folder / "rejected.jsonl", _rejected(verdicts))
+            writer.write(folder / name, entries, name)
+        write_lines(folder / "rejected.jsonl", _rejected(gate.decided(verdicts)))
 
-    needs = ("split", "certificate")
-    return stages.make("dataset", {"to": settings.to}, needs, work, folder=stages.out / "dataset")
+    needs = tuple(n for n in ("split", "certificate", "filter") if n in stages.digests)
+    inputs = {"to": writer.format, "gate": gate.state}
+    dataset = stages.make(DATASET, inputs, needs, work, folder=stages.out / DATASET)
+    folders = {name: dataset / name for name in sets}
+    place = stages.out / CANDIDATES
+    if refused and passed:
+
+        def put_aside(folder: Path) -> None:
+            writer.write(folder, passed, CANDIDATES)
+
+        folders[CANDIDATES] = stages.make(CANDIDATES, inputs, needs, put_aside, folder=place)
+    else:
+        for name in (CANDIDATES, CANDIDATES + ".partial", CANDIDATES + ".replaced"):
+            _remove_own(stages.out / name)
+    return folders
+
+
+def write_samples(out: Path, verdicts: Verdicts) -> Path:
+    """Write the last word on every candidate, with its scores, as ``samples.jsonl`` of the run."""
+    path = out / SAMPLES
+    new = path.with_name(path.name + ".new")
+    write_lines(new, (json.dumps(line, ensure_ascii=False) for line in sample_lines(verdicts)))
+    try:
+        new.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return path
 
 
 def all_classes(real: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -97,7 +124,19 @@ def all_classes(real: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> tup
     return tuple(names)
 
 
-def _rejected(verdicts: Verdicts) -> Any:
+def _entries(made: dict[RunMethod, Made], verdicts: Verdicts, last: Verdicts) -> tuple[Entry, ...]:
+    """Return those that passed the filter, with the last word on each."""
+    return tuple(
+        Entry(record, entry.dataset.classes, decision(final))
+        for method, entry in made.items()
+        for record, verdict, final in zip(
+            entry.dataset.records, verdicts[method], last[method], strict=True
+        )
+        if verdict.accepted
+    )
+
+
+def _rejected(verdicts: Verdicts) -> Iterator[str]:
     for method, listed in verdicts.items():
         for verdict in listed:
             if not verdict.accepted:
@@ -108,3 +147,12 @@ def _brief(verdict: Verdict) -> dict[str, Any]:
     content = asdict(verdict)
     del content["digest"]
     return content
+
+
+def _remove_own(folder: Path) -> None:
+    """Remove a folder that an earlier run has made."""
+    if (folder / JOB).is_file():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be removed: {error.strerror or error}") from error

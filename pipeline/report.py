@@ -1,155 +1,210 @@
 """The report of a run: its sections from what the stages left."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from flawsmith.data.dataset import DataSet
+from flawsmith.data.formats import ReadOptions
 from flawsmith.data.manifest import MANIFEST
 from flawsmith.data.scan import Scan
 from flawsmith.data.tables import read_json
-from flawsmith.evaluate.certificate import Verdict
+from flawsmith.errors import printable
+from flawsmith.evaluate.arms_section import arms_section
 from flawsmith.evaluate.comparison import Distances
+from flawsmith.evaluate.curves_section import curves_section, read_training
 from flawsmith.evaluate.distance_section import distance_section
-from flawsmith.evaluate.report import Fact, Section, write_report
-from flawsmith.evaluate.report_sections import (
-    MethodCounts,
-    counts_section,
-    grid_section,
-    input_section,
-    usage_section,
+from flawsmith.evaluate.provenance_section import (
+    Cost,
+    Provenance,
+    machine,
+    provenance_section,
+    versions,
 )
+from flawsmith.evaluate.rejected_section import heaps, rejected_section
+from flawsmith.evaluate.report import Fact, Section, write_report
+from flawsmith.evaluate.report_sections import counts_section, input_section, usage_section
+from flawsmith.evaluate.verdict_section import Decision, verdict_section
+from flawsmith.pipeline.budget import Plan
 from flawsmith.pipeline.candidates import Made, Verdicts
-from flawsmith.pipeline.output import Collected, Entry, all_classes
-from flawsmith.pipeline.settings import RunMethod
+from flawsmith.pipeline.curve import Trained
+from flawsmith.pipeline.filtering import Filtered
+from flawsmith.pipeline.gate import Gate
+from flawsmith.pipeline.outcome import method_counts
+from flawsmith.pipeline.output import CANDIDATES, DATASET, SYNTHETIC, all_classes
+from flawsmith.pipeline.settings import RunMethod, RunSettings
+from flawsmith.pipeline.shown import grid, load_one
 from flawsmith.pipeline.source import Parts
-from flawsmith.sample import Sample
-from flawsmith.seeding import rng
+from flawsmith.pipeline.stages import Stages
 
-SHOWN = 3
-TEXTS: dict[RunMethod, str] = {
-    "classical": "Real defective training images, moved and toned. Masks move with them.",
-    "paste": "Real defects cut out by their masks and joined into clean surface of the training "
-    "part; tone matched to it, seam feathered. Outside of the seam no pixel is changed.",
-    "procedural": "Drawn defects on clean surface of the training part: shapes and looks from "
-    "noise, none of them real.",
-    "inpaint": "Painted by a generator trained on the training part: it sees the clean surface and "
-    "the mask, and fills the mask with a defect. Outside of mask and seam no pixel is changed.",
-}
+# The stage of the generator's training, and its run in there.
+TRAINING, RUN, DIGEST = "inpaint", "run", "weights.sha256"
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the stages of a run left."""
+    """What the stages of a run left.
+
+    certified: verdicts of the certificate alone; sets: each data set's folder by its name.
+    """
 
     found: Scan
     parts: Parts
     made: dict[RunMethod, Made]
-    verdicts: Verdicts
+    certified: Verdicts
+    filtered: Filtered
+    gate: Gate
+    trained: Trained
+    plan: Plan
     left_out: dict[RunMethod, str]
     distances: dict[RunMethod, Distances]
-    dataset: Path
+    sets: dict[str, Path]
+
+    @property
+    def last(self) -> Verdicts:
+        """The last word on every candidate."""
+        return self.gate.decided(self.filtered.verdicts)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The real classes, then those that only candidates have."""
+        others = [made.dataset.classes for made in self.made.values()]
+        return all_classes(self.found.dataset.classes, others)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was left out or cut off on the way, and what else is to be known."""
+        left_out = (f"{method} left out: {reason}" for method, reason in self.left_out.items())
+        made = (f"{name}: {text}" for name, own in self.made.items() for text in own.notices)
+        told = self.filtered.facts["notices"]
+        filtered = [f"filter: {'; '.join(told)}"] if told else []
+        curve = [self.trained.said] if self.trained.said else []
+        return (*left_out, *self.plan.notes, *made, *filtered, *curve)
 
 
-def report_stage(path: Path, run: Results, seed: int, name: str) -> None:
-    """Write the run's ``report.html``; ``name`` is what the user calls the data."""
-    found, made, verdicts = run.found, run.made, run.verdicts
-    counts = [method_counts(method, made[method], verdicts[method]) for method in made]
-    classes = all_classes(found.dataset.classes, [m.dataset.classes for m in made.values()])
-    train = found.select(run.parts["train"])
-    labels = {
-        name: read_json(run.dataset / name / MANIFEST)["labels"]
-        for name in ("train", "test", "synthetic")
-    }
-    sections = [input_section(found.dataset, found.facts, run.parts), counts_section(counts)]
-    for method in made:
-        sections.append(_grid(method, made[method], verdicts[method], train, classes, seed))
-        if method in run.distances:
-            judged, known = run.distances[method], found.dataset
-            sections.append(distance_section(method, judged, made[method].dataset, known, known))
-    form = str(read_json(run.dataset / "train" / MANIFEST)["format"])
-    usage = usage_section("dataset", form, classes, labels, overlap=found.overlap)
+@dataclass(frozen=True)
+class Origin:
+    """Where a run comes from: what the user calls the data, and how the command was set."""
+
+    name: str
+    options: ReadOptions
+    settings: RunSettings
+    features: str | None
+    device: str
+
+
+def report_stage(path: Path, stages: Stages, run: Results, origin: Origin) -> None:
+    """Write the run's ``report.html``."""
     write_report(
         path,
-        title=f"flawsmith: {name}",
-        summary=_summary(found, counts, made, run.left_out),
-        sections=[*sections, usage],
+        title=f"flawsmith: {origin.name}",
+        summary=_summary(run),
+        sections=list(_sections(stages, run, origin)),
     )
 
 
-def method_counts(method: RunMethod, made: Made, verdicts: Sequence[Verdict]) -> MethodCounts:
-    """Return what became of a method's candidates."""
-    rejected = Counter(v.reason for v in verdicts if not v.accepted)
-    accepted = sum(v.accepted for v in verdicts)
-    return MethodCounts(method, made.asked, made.built.refused, accepted, dict(rejected))
+def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]:
+    found, classes, seed = run.found, run.classes, origin.settings.seed
+    segment = origin.settings.of_gate()
+    passed = sum(v.accepted for own in run.filtered.verdicts.values() for v in own)
+    place = CANDIDATES if CANDIDATES in run.sets else f"{DATASET}/{SYNTHETIC}"
+    decision = Decision(passed, place, schedule=segment.schedule, missing=run.gate.missing)
+    yield verdict_section(run.gate.check, decision)
+    yield input_section(found.dataset, found.facts, run.parts)
+    if TRAINING in stages.digests:
+        yield curves_section(TRAINING, read_training(stages.place(TRAINING) / RUN))
+    yield counts_section([method_counts(m, run.made[m], run.last[m]) for m in run.made])
+    train = found.select(run.parts["train"])
+    for method, made in run.made.items():
+        yield grid(method, made, run.filtered.verdicts[method], train, classes, seed)
+        if method in run.distances:
+            judged, known = run.distances[method], found.dataset
+            yield distance_section(method, judged, made.dataset, known, known)
+    if run.gate.check:
+        yield arms_section(run.gate.check, run.trained.curve)
+
+    made_by = {str(method): own.dataset for method, own in run.made.items()}
+    shown = heaps(
+        {str(method): own for method, own in run.last.items()},
+        lambda method, place: load_one(made_by[method], place, classes),
+        seed=seed,
+    )
+    yield rejected_section(shown, classes, run.filtered.facts["thresholds"])
+    yield provenance_section(_provenance(stages, origin, run.plan))
+    labels = {name: read_json(own / MANIFEST)["labels"] for name, own in run.sets.items()}
+    labels.pop(CANDIDATES, None)
+    form = str(read_json(run.sets["train"] / MANIFEST)["format"])
+    yield usage_section(DATASET, form, classes, labels, overlap=found.overlap)
 
 
-def _summary(
-    found: Scan,
-    counts: Sequence[MethodCounts],
-    made: dict[RunMethod, Made],
-    left_out: dict[RunMethod, str],
-) -> list[Fact]:
+def _summary(run: Results) -> list[Fact]:
+    found = run.found
     good, defective = len(found.where("good")), len(found.where("defective"))
-    accepted = sum(row.accepted for row in counts)
-    total = sum(row.made for row in counts)
+    made = {method: len(own) for method, own in run.certified.items()}
+    certified, passed = (
+        sum(v.accepted for own in verdicts.values() for v in own)
+        for verdicts in (run.certified, run.filtered.verdicts)
+    )
+    each = ", ".join(f"{number} {method}" for method, number in made.items())
     facts = [
         Fact("Real images", str(len(found.facts)), f"{defective} defective, {good} clean"),
-        Fact("Candidates made", str(total), ", ".join(f"{c.made} {c.method}" for c in counts)),
+        Fact("Candidates made", str(sum(made.values())), each),
         Fact(
             "Passed the certificate",
-            str(accepted),
+            str(certified),
             "mask valid, no copy; if pasted, change visible and area real",
         ),
-        Fact("Does it help?", "not measured", "no segmenter was trained in this run"),
+        Fact(
+            "Passed the filter", str(passed), "like real defects, new, and close to them as a set"
+        ),
     ]
-    notices = [f"{method} left out: {reason}" for method, reason in left_out.items()]
-    notices += [f"{method}: {text}" for method in made for text in made[method].notices]
-    facts += [Fact("Note", "", text) for text in notices]
-    return facts
+    notices = (*run.notices, *run.gate.notices)
+    return [*facts, *(Fact("Note", "", text) for text in notices)]
 
 
-def _grid(
-    method: RunMethod,
-    made: Made,
-    verdicts: Sequence[Verdict],
-    train: Scan,
-    classes: tuple[str, ...],
-    seed: int,
-) -> Section:
-    shown = [
-        i
-        for name in classes
-        for i in _some(
-            [k for k, v in enumerate(verdicts) if v.accepted and name in v.classes], seed
-        )
+def _provenance(stages: Stages, origin: Origin, plan: Plan) -> Provenance:
+    options = {name: value for name, value in asdict(origin.options).items() if value}
+    reading = ", ".join(f"{name} {value}" for name, value in options.items())
+    origins = [
+        Fact("Data", printable(origin.name), f"read: {reading}"),
+        Fact(
+            "Samples", stages.digests["read"][:16], "digest of the files, and of how they are read"
+        ),
+        Fact("Split", stages.digests["split"][:16], "digest of what decided it"),
     ]
-    real = [
-        i
-        for plane in range(len(train.dataset.classes))
-        for i in _some([k for k, f in enumerate(train.facts) if plane in f.planes], seed)
-    ]
-    return grid_section(
-        method,
-        _load(train.dataset, real, classes),
-        _load(made.dataset, shown, classes),
-        classes,
-        TEXTS[method],
-        limit=SHOWN,
+    if plan.cap:
+        origins.append(Fact("Budget", origin.settings.budget, plan.sentence))
+    if origin.features:
+        origins.append(Fact("Features", origin.features, "network behind the distances"))
+    weights = stages.place(TRAINING) / DIGEST
+    if TRAINING in stages.digests and weights.is_file():
+        origins.append(Fact("Generator", weights.read_text("utf-8")[:16], "SHA-256 of its weights"))
+    return Provenance(
+        command="flawsmith run DATA OUT --config settings.yaml",
+        origins=origins,
+        settings=origin.settings.model_dump(mode="json", exclude={"weights"}),
+        versions=versions(),
+        machine=machine(_device(stages, origin.device)),
+        costs=_costs(stages),
     )
 
 
-def _some(indices: list[int], seed: int) -> list[int]:
-    chosen = rng(seed, "report").permutation(len(indices))[:SHOWN]
-    return [indices[i] for i in sorted(chosen)]
+def _costs(stages: Stages) -> list[Cost]:
+    """Return what each stage took; the many runs of one stage together."""
+    found: dict[str, float | None] = {}
+    for name in stages.digests:
+        seconds, own = stages.costs.seconds(name), name.split("/")[0]
+        before = found.get(own, 0.0)
+        found[own] = None if seconds is None or before is None else before + seconds
+    return [Cost(name, seconds) for name, seconds in found.items()]
 
 
-def _load(dataset: DataSet, indices: list[int], classes: tuple[str, ...]) -> Iterator[Sample]:
-    chosen = list(dict.fromkeys(indices))
-    entries = tuple(Entry(dataset.records[i], dataset.classes, {}) for i in chosen)
-    recipe = Collected(entries, classes)
-    for index in range(len(entries)):
-        sample = recipe.make(index)
-        assert isinstance(sample, Sample)
-        yield sample
+def _device(stages: Stages, device: str) -> str:
+    """Return the name of the device that networks ran on; torch is loaded only if one did."""
+    if not {"gate", "filter", TRAINING} & stages.digests.keys():
+        return f"{device} (no network was trained)"
+    import torch
+
+    from flawsmith.train.devices import pick_device
+
+    chosen = pick_device(device)
+    return torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from flawsmith import __version__
 from flawsmith.augment.job import files_of
@@ -13,30 +12,33 @@ from flawsmith.data.formats import READERS, ReadOptions
 from flawsmith.data.jobs import Show, check_format, open_source, quiet
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError, printable
-from flawsmith.evaluate.comparison import Distances
-from flawsmith.evaluate.report_sections import MethodCounts
-from flawsmith.pipeline.candidates import Made, certify_stage, choose_methods, make_stage
-from flawsmith.pipeline.distances import distance_stage, open_judge
-from flawsmith.pipeline.output import dataset_stage
-from flawsmith.pipeline.report import Results, method_counts, report_stage
+from flawsmith.pipeline.arms import members
+from flawsmith.pipeline.budget import Plan
+from flawsmith.pipeline.candidates import Made, Scans, certify_stage, choose_methods, make_stage
+from flawsmith.pipeline.curve import Trained, curve_stage
+from flawsmith.pipeline.distances import Judge, distance_stage, open_judge
+from flawsmith.pipeline.filtering import Filtered, filter_stages
+from flawsmith.pipeline.gate import Gate, gate_fault, gate_images, gate_stage
+from flawsmith.pipeline.outcome import Outcome, method_counts
+from flawsmith.pipeline.output import DATASET, Writer, all_classes, dataset_stages, write_samples
+from flawsmith.pipeline.plan import applied, plan_stage
+from flawsmith.pipeline.pool import pool_of
+from flawsmith.pipeline.report import Origin, Results, report_stage
 from flawsmith.pipeline.settings import AUGMENTED, RunMethod, RunSettings
-from flawsmith.pipeline.source import read_stage, split_stage
+from flawsmith.pipeline.source import Parts, read_stage, split_stage
 from flawsmith.pipeline.stages import Stages, run_folder
 from flawsmith.progress import say
 
+SWITCHED_OFF = "the gate is switched off"
+NO_REAL_CLASS = "no candidate shows a class of the real images"
+
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run wrote: label counts a data set, counts a method, and what was left out."""
+class Where:
+    """The machine's part: processes that read and write, and the device of the networks."""
 
-    dataset: Path
-    report: Path
-    parts: dict[str, dict[str, int]]
-    methods: tuple[MethodCounts, ...]
-    distances: dict[str, Distances]
-    left_out: dict[str, str]
-    notices: tuple[str, ...]
-    skipped: tuple[str, ...]
+    workers: int
+    device: str
 
 
 def run(
@@ -53,7 +55,7 @@ def run(
 
     ``show`` gets the data set that was read. A second call goes on where the first stopped, and
     repeats only what a changed setting touches. Raises InputError for unusable input, OutputError
-    when ``out`` cannot be written.
+    when ``out`` cannot be written, Interrupted when stopped while training.
     """
     options = options or ReadOptions()
     source = check_run(src, out, settings, options)
@@ -63,39 +65,109 @@ def run(
         found = read_stage(stages, source, options, workers)
         show(found.dataset)
         parts = split_stage(stages, found, settings)
-        train = found.select(parts["train"])
-        methods, left_out = choose_methods(train, settings)
-        for method, reason in left_out.items():
-            say(f"note: {method} left out: {reason}")
-        made = {m: _make(stages, train, m, settings, device, workers) for m in methods}
-        verdicts = certify_stage(stages, found, train, made, workers)
-        distances = distance_stage(stages, found, parts, made, verdicts, judge, workers)
-        dataset = dataset_stage(stages, found, parts, made, verdicts, settings, workers)
+        results = _results(stages, found, parts, settings, judge, Where(workers, device))
         report = out / "report.html"
-        results = Results(found, parts, made, verdicts, left_out, distances, dataset)
-        report_stage(report, results, settings.seed, src.resolve().name)
-        names = (*parts, "synthetic")
-        return Outcome(
-            dataset,
-            report,
-            {name: finished(dataset / name).labels for name in names},
-            tuple(method_counts(m, made[m], verdicts[m]) for m in methods),
-            {str(method): found for method, found in distances.items()},
-            {str(method): reason for method, reason in left_out.items()},
-            found.dataset.notices,
-            tuple(map(str, found.dataset.skipped)),
-        )
+        origin = Origin(src.resolve().name, options, settings, features, device)
+        report_stage(report, stages, results, origin)
+        return _outcome(stages, results, report, write_samples(out, results.last))
+
+
+def _results(
+    stages: Stages,
+    found: Scan,
+    parts: Parts,
+    settings: RunSettings,
+    judge: Judge | None,
+    where: Where,
+) -> Results:
+    """Go through the stages from the plan to the data sets."""
+    train, test = (found.select(parts[name]) for name in ("train", "test"))
+    test = gate_images(test, settings.test_clean, settings.seed)
+    methods, left_out = choose_methods(train, settings)
+    for method, reason in left_out.items():
+        say(f"note: {method} left out: {reason}")
+    missing = gate_fault(train, test) if settings.gate else SWITCHED_OFF
+    plan = plan_stage(stages, train, test, methods, settings, where.device, gate=not missing)
+    settings = applied(plan, settings)
+    made = {m: _make(stages, train, m, settings, where) for m in plan.methods}
+    verdicts, scans = certify_stage(stages, found, train, made, where.workers)
+    distances = distance_stage(stages, found, parts, scans, verdicts, judge)
+    if not missing and not _any_of(scans, train.dataset.classes):
+        missing = NO_REAL_CLASS
+    filtered = filter_stages(
+        stages, train, scans, verdicts, settings, plan.filter, where.device, gate=not missing
+    )
+    gate, trained = Gate(missing=missing), Trained()
+    if not missing:
+        gate = _gate(stages, train, test, scans, filtered, settings, plan, where.device)
+        if plan.curve:
+            trained = curve_stage(stages, train, settings.of_gate(), plan, where.device)
+    classes = all_classes(found.dataset.classes, [m.dataset.classes for m in made.values()])
+    writer = Writer(stages, settings.to, classes, found.overlap, settings.seed, where.workers)
+    sets = dataset_stages(writer, found, parts, made, filtered.verdicts, gate)
+    return Results(
+        found, parts, made, verdicts, filtered, gate, trained, plan, left_out, distances, sets
+    )
+
+
+def _gate(
+    stages: Stages,
+    train: Scan,
+    test: Scan,
+    scans: Scans,
+    filtered: Filtered,
+    settings: RunSettings,
+    plan: Plan,
+    device: str,
+) -> Gate:
+    pool = pool_of(scans, filtered.verdicts, train.dataset.classes, stages.out)
+    places = members(plan.arms, pool.methods, pool.verdicts, settings.seed)
+    added = {name: pool.found.select(chosen) for name, chosen in places.items()}
+    gate = gate_stage(stages, train, test, added, settings.of_gate(), device, plan)
+    if pool.outside:
+        note = f"{pool.outside} candidates of classes that no real image shows are in no arm"
+        gate = gate.with_notice(note)
+    return gate
+
+
+def _any_of(scans: Scans, classes: tuple[str, ...]) -> bool:
+    """Tell whether any candidate shows one of these classes."""
+    return any(
+        found.dataset.classes[plane] in classes
+        for found in scans.values()
+        for fact in found.facts
+        for plane in fact.planes
+    )
+
+
+def _outcome(stages: Stages, run: Results, report: Path, samples: Path) -> Outcome:
+    return Outcome(
+        dataset=stages.out / DATASET,
+        report=report,
+        samples=samples,
+        sets=run.sets,
+        parts={name: finished(path).labels for name, path in run.sets.items()},
+        methods=tuple(method_counts(m, run.made[m], run.last[m]) for m in run.made),
+        distances={str(method): found for method, found in run.distances.items()},
+        left_out={str(method): reason for method, reason in run.left_out.items()},
+        filter=run.filtered.facts,
+        gate=run.gate,
+        plan=run.plan.to_json(),
+        costs={name: stages.costs.seconds(name) for name in stages.digests},
+        notices=(*run.found.dataset.notices, *run.notices),
+        skipped=tuple(map(str, run.found.dataset.skipped)),
+    )
 
 
 def _make(
-    stages: Stages, train: Scan, method: RunMethod, settings: RunSettings, device: str, workers: int
+    stages: Stages, train: Scan, method: RunMethod, settings: RunSettings, where: Where
 ) -> Made:
     if method == "inpaint":
         # Only here: it loads torch, which the other methods do without.
         from flawsmith.pipeline.inpaint import paint_stage
 
-        return paint_stage(stages, train, settings, device, workers)
-    return make_stage(stages, train, method, settings, workers)
+        return paint_stage(stages, train, settings, where.device, where.workers)
+    return make_stage(stages, train, method, settings, where.workers)
 
 
 def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions) -> DataSet:
@@ -111,6 +183,8 @@ def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions)
         )
     for method in AUGMENTED:
         files_of(settings.of_method(method))
+    settings.of_gate()
+    settings.of_filter()
     if "inpaint" in (settings.methods or ()):
         from flawsmith.pipeline.inpaint import plan_of
 
@@ -130,25 +204,3 @@ def _record(src: Path, settings: RunSettings, options: ReadOptions, features: st
         "features": features,
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def to_json(outcome: Outcome) -> dict[str, Any]:
-    """Return the outcome as JSON-able values."""
-    return {
-        "dataset": str(outcome.dataset),
-        "report": str(outcome.report),
-        "parts": outcome.parts,
-        "methods": {
-            row.method: {
-                "asked": row.asked,
-                "refused": dict(row.refused),
-                "rejected": dict(row.rejected),
-                "accepted": row.accepted,
-            }
-            for row in outcome.methods
-        },
-        "distances": {name: found.to_json() for name, found in outcome.distances.items()},
-        "left_out": outcome.left_out,
-        "notices": list(outcome.notices),
-        "skipped": list(outcome.skipped),
-    }

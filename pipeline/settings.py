@@ -7,10 +7,16 @@ from pydantic import Field, field_validator
 
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.errors import InputError
+from flawsmith.evaluate.filtering.settings import STEPS, FilterSettings
+from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.settings import Settings, load_settings
 
 AUGMENTED: tuple[Method, ...] = ("classical", "paste", "procedural")
 RunMethod = Literal["classical", "paste", "procedural", "inpaint"]
+Arm = Literal["filtered", "random", "paste", "inpaint", "classical", "all"]
+Budget = Literal["minutes", "hour", "day", "none"]
+# They have names of their own among a run's settings.
+OWN = {"steps": "gate_steps", "seeds": "seeds", "seed": "seed"}
 
 
 class InpaintRun(Settings):
@@ -26,13 +32,18 @@ class RunSettings(Settings):
 
     seed: int = Field(0, ge=0, strict=True)
     count: int = Field(200, ge=1, strict=True, description="candidates a method")
+    budget: Budget = Field(
+        "minutes",
+        description="caps the whole run at 10, 60 or 720 minutes: what is not set here is planned "
+        "by what this machine does in that time; none: no plan, all defaults",
+    )
     test_fraction: float = Field(
         0.3, gt=0, lt=1, description="share of the groups kept for testing, seen by no method"
     )
     methods: tuple[RunMethod, ...] | None = Field(
         None,
-        description="default: classical and paste where the data allows, else procedural; inpaint "
-        "trains a network first: minutes on a GPU, half an hour on two cores",
+        description="default: classical and paste where the data allows, else procedural; and "
+        "inpaint, which trains a network first, if the budget allows",
     )
     features: Literal["lite0", "inception", "none"] = Field(
         "lite0", description="network behind the distances; none leaves them out"
@@ -46,6 +57,27 @@ class RunSettings(Settings):
     inpaint_steps: int | None = Field(
         None, ge=1, strict=True, description="training steps of inpaint; default the preset's"
     )
+    filter: bool = Field(True, description="keep only what is like real defects, and no copy")
+    agreement: bool = Field(
+        True, description="in the filter, ask segmenters trained on halves of the real samples, too"
+    )
+    filtering: dict[str, Any] = Field(default_factory=dict, description="as for filter")
+    gate: bool = Field(
+        True, description="accept the filtered set only if a segmenter gets better with it"
+    )
+    arms: tuple[Arm, ...] | None = Field(
+        None, description="what is compared beside real and filtered; default by the budget"
+    )
+    seeds: int | None = Field(None, ge=2, strict=True, description="runs an arm; default 3")
+    gate_steps: int | None = Field(
+        None, ge=1, strict=True, description="training steps of each run of the gate; default 800"
+    )
+    test_clean: int = Field(
+        100, ge=0, strict=True, description="clean test images that the gate looks at, at most"
+    )
+    segment: dict[str, Any] = Field(
+        default_factory=dict, description="the gate's segmenters, as for evaluate segment"
+    )
 
     def of_method(self, method: Method) -> AugmentSettings:
         """Return the method's settings; raises InputError naming a wrong one."""
@@ -58,7 +90,37 @@ class RunSettings(Settings):
         except InputError as error:
             raise InputError(error.what, where=f"settings of {method}", mend=error.mend) from error
 
+    def of_gate(self) -> SegmentSettings:
+        """Return the settings of the gate's runs; raises InputError naming a wrong one."""
+        try:
+            for name, own in OWN.items():
+                if name in self.segment:
+                    raise InputError(f"{name} is no setting here", mend=f"set {own} of the run")
+            chosen = {"seed": self.seed, "seeds": self.seeds, "steps": self.gate_steps}
+            return load_settings(SegmentSettings, None, {**self.segment, **chosen})
+        except InputError as error:
+            raise InputError(error.what, where="settings of segment", mend=error.mend) from error
+
+    def of_filter(self, steps: int | None = None) -> FilterSettings:
+        """Return the filter's settings; raises InputError naming a wrong one.
+
+        steps: of each of its segmenters, if they are not set. These are the gate's but for that.
+        """
+        base = {"seed": self.seed, "steps": steps or STEPS, "segment": self.segment}
+        try:
+            chosen = load_settings(FilterSettings, None, {**base, **self.filtering})
+            chosen.segmenter()
+            return chosen
+        except InputError as error:
+            raise InputError(error.what, where="settings of filtering", mend=error.mend) from error
+
     @field_validator("methods")
     @classmethod
     def _once(cls, methods: tuple[RunMethod, ...] | None) -> tuple[RunMethod, ...] | None:
         return None if methods is None else tuple(dict.fromkeys(methods))
+
+    @field_validator("arms")
+    @classmethod
+    def _filtered_first(cls, arms: tuple[Arm, ...] | None) -> tuple[Arm, ...] | None:
+        # It is the one that decides.
+        return None if arms is None else tuple(dict.fromkeys(("filtered", *arms)))

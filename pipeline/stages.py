@@ -10,6 +10,7 @@ from flawsmith import __version__
 from flawsmith.data.staging import JOB, LOCK, held, job_digest, staged
 from flawsmith.data.writing import make_folder, write_file
 from flawsmith.errors import InputError
+from flawsmith.pipeline.costs import COSTS, Costs
 from flawsmith.progress import say
 
 MARK = "run.json"
@@ -21,6 +22,18 @@ class Stages:
 
     out: Path
     digests: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.costs = Costs(self.out / COSTS)
+
+    @property
+    def spent(self) -> float:
+        """Seconds that the stages so far took, whenever they were made."""
+        return self.costs.total(self.digests)
+
+    def place(self, name: str) -> Path:
+        """Return where a stage's folder lies."""
+        return self.out / "stages" / name
 
     def make(
         self,
@@ -35,7 +48,7 @@ class Stages:
         inputs: JSON-able settings that decide the result; needs: earlier stages that do. A stage
         interrupted half-way gets its partial folder again.
         """
-        path = folder or self.out / "stages" / name
+        path = folder or self.place(name)
         job = {
             "stage": name,
             "flawsmith": __version__,
@@ -48,7 +61,8 @@ class Stages:
             if stage.done:
                 say(f"{name}: kept from the last run")
             else:
-                work(stage.path)
+                with self.costs.timed(name, self.digests[name]):
+                    work(stage.path)
         return path
 
 

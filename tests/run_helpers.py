@@ -1,6 +1,8 @@
 """Sources for ``flawsmith run``, ways to call it, and what must hold of what it leaves."""
 
+import hashlib
 import json
+import re
 
 from click.testing import CliRunner
 
@@ -8,15 +10,21 @@ from flawsmith.cli import cli
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import InputError
 from tests.augment_helpers import part, surface, write_scan
+from tests.trees import tree_hash
 
+# Neither planned, nor filtered, nor measured: quick.
+PLAIN = ("--budget", "none", "--no-filter", "--no-gate")
 STAGES = ("read", "split", "candidates-classical", "candidates-paste", "certificate", "dataset")
-FLAGS = ("--count", 8, "--seed", 4)
+FLAGS = ("--count", 8, "--seed", 4, *PLAIN)
+# In a report, what the run cost: the one thing that two alike runs differ in.
+TIMED = re.compile(r"^costs\.json$|/metrics\.jsonl$|/tensorboard/")
+COST = re.compile(r"<h3>Cost</h3>.*?</table>", re.DOTALL)
 
 
-def make_source(root):
-    """Write 9 clean and 10 defective parts; two photos of a part share its group."""
+def make_source(root, each=5):
+    """Write 9 clean parts and so many of each class; two photos of a part share its group."""
     samples = [part(f"clean-{i}", image=surface(i)) for i in range(9)]
-    for i in range(5):
+    for i in range(each):
         pit, streak = (0, (12 + i, 9, 19 + i, 15)), (1, (30, 30 + i, 46, 33 + i))
         samples.append(part(f"pit-{i}", [pit], image=surface(20 + i)))
         samples.append(part(f"streak-{i}", [streak], image=surface(30 + i)))
@@ -25,14 +33,24 @@ def make_source(root):
     return write_scan(root, samples).dataset.root
 
 
-def run(*words, workers=1):
+def run(*words, workers=1, plain=True):
+    words = (*words, *(PLAIN if plain else ()))
     return CliRunner().invoke(cli, ["run", *map(str, words), "--workers", str(workers)])
 
 
-def result_of(*words, workers=1):
-    done = run(*words, "--json", workers=workers)
+def result_of(*words, workers=1, plain=True):
+    done = run(*words, "--json", workers=workers, plain=plain)
     assert done.exception is None, (done.exception, done.stderr)
     return json.loads(done.stdout)
+
+
+def figures_of(out, part=""):
+    """Return the digest of each file of a run, or of a part, without the time that it took."""
+    found = {k: v for k, v in tree_hash(out).items() if not TIMED.search(k) and k.startswith(part)}
+    if part:
+        return found
+    page = COST.sub("", (out / "report.html").read_text("utf-8"))
+    return found | {"report.html": hashlib.sha256(page.encode()).hexdigest()}
 
 
 def refusal_of(*words):

@@ -200,6 +200,22 @@ def test_what_a_candidate_says_is_not_believed(tmp_path, meta):
     assert not verdict.accepted
 
 
+@pytest.mark.parametrize("method", ["paste", "inpaint", "procedural", "classical"])
+def test_who_must_name_a_background_and_have_a_real_area(tmp_path, method):
+    real = write_scan(tmp_path / "real", [BACKGROUND])
+    told = replace(pair(), meta={**pair().meta, "method": method})
+    silent = replace(told, id="silent", meta={"method": method})
+    candidates = round_trip(
+        tmp_path / "made", folder, "folder", [told, silent], Spec(CLASSES, False)
+    )
+    check = Certify(candidates, real.dataset, {"pit": (1.0, 35.0)})
+    reasons = {verdict.id: verdict.reason for verdict in map(check, range(2))}
+    # What is moved has no background, and carries its own area; drawn defects have no real one.
+    ranged = method in ("paste", "inpaint")
+    assert reasons["candidate"] == ("mask area outside of the real range" if ranged else "")
+    assert reasons["silent"] == ("" if method == "classical" else "background not on record")
+
+
 def test_decisions():
     verdict = judged(pair())
     assert decision(verdict) == {"decision": "accepted", "scores": verdict.scores}

@@ -38,25 +38,56 @@ def test_cross_entropy_by_hand():
 
 
 def test_dice_by_hand():
-    # Probability 1/2 everywhere. Class 0 of sample 0: (2*1+1)/(2+2+1) = 3/5; class 1: (1+1)/(2+1+1)
-    # = 1/2; sample 1 shows class 0 alone: (1+1)/(2+1+1) = 1/2.
-    wanted = ((2 / 5 + 1 / 2) / 2 + 1 / 2) / 2
+    # Probability 1/2 everywhere, means over two samples, 0.1 pixels of smoothing. Class 0: both
+    # (1 + 1/2)/2, either (4 + 3)/2; class 1, in sample 0 alone: both (1/2 + 0)/2, either (3 + 2)/2.
+    wanted = ((1 - (2 * 0.75 + 0.1) / (3.5 + 0.1)) + (1 - (2 * 0.25 + 0.1) / (2.5 + 0.1))) / 2
     assert soft_dice(NOTHING_KNOWN, MASKS, ALL).item() == pytest.approx(wanted)
     sure = (2 * MASKS - 1) * 40
     assert soft_dice(sure, MASKS, ALL).item() == pytest.approx(0, abs=1e-6)
     assert soft_dice(sure, torch.zeros_like(MASKS), ALL).item() == 0
 
 
-def test_dice_agrees_with_the_library_where_every_class_is_shown():
+def test_an_alarm_on_a_clean_crop_costs_dice():
+    quiet = (2 * MASKS - 1) * 40
+    alarmed = quiet.clone()
+    alarmed[1, 1] = 40.0  # the second sample does not show that class
+    assert soft_dice(alarmed, MASKS, ALL) > soft_dice(quiet, MASKS, ALL) + 0.3
+
+
+def test_dice_agrees_with_the_library():
     logits, masks, _ = random_case()
-    # Its smoothing counts for numerator and denominator in halves.
-    theirs = smp.losses.DiceLoss("multilabel", smooth=0.5)
-    each = [theirs(logits[i : i + 1], masks[i : i + 1]) for i in range(len(logits))]
+    # Its sums are over the batch, its smoothing counts for numerator and denominator in halves.
+    theirs = smp.losses.DiceLoss("multilabel", smooth=0.1 * len(logits) / 2)
     ours = soft_dice(logits, masks, torch.ones_like(masks))
-    torch.testing.assert_close(ours, torch.stack(each).mean())
+    torch.testing.assert_close(ours, theirs(logits, masks))
 
 
-@pytest.mark.parametrize("loss", [cross_entropy, soft_dice, iou])
+def test_dice_of_slices_pooled_has_the_value_and_gradient_of_the_whole():
+    case = random_case()
+    whole = case[0].clone().requires_grad_()
+    soft_dice(whole, *case[1:]).backward()
+    halves = [tuple(tensor[part] for tensor in case) for part in (slice(0, 3), slice(3, 6))]
+    told: list[list[torch.Tensor]] = [[], []]
+    for own, half in zip(told, halves, strict=True):
+        soft_dice(*half, over_all=lambda mean, own=own: own.append(mean) or mean)
+    gradients, values = [], []
+    for i, half in enumerate(halves):
+        others = iter(told[1 - i])
+        logits = half[0].clone().requires_grad_()
+
+        def over_all(mean, others=others):
+            # Of two processes: half of this one's mean, half of the other's, without gradient.
+            return mean + ((mean.detach() + next(others)) / 2 - mean.detach())
+
+        loss = soft_dice(logits, *half[1:], over_all=over_all)
+        loss.backward()
+        values.append(loss.item())
+        gradients.append(logits.grad / 2)  # the loop averages gradients over processes
+    assert values == [pytest.approx(soft_dice(*case).item())] * 2
+    torch.testing.assert_close(torch.cat(gradients), whole.grad)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, iou])
 def test_the_mean_of_slices_is_the_loss_of_the_batch(loss):
     case = random_case()
     slices = [loss(*(tensor[i : i + 2] for tensor in case)) for i in (0, 2, 4)]

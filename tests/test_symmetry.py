@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flawsmith.augment.symmetry import FEWEST, SIZE, allowed_flips, thumbnails
+from flawsmith.data.symmetry import FEWEST, SIZE, allowed_flips, thumbnails
 from tests.augment_helpers import part, surface, write_scan
 
 

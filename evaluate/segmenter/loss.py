@@ -1,16 +1,21 @@
 """The segmenter's losses: cross entropy and Dice, each class a yes or no of its own.
 
 All take logits, masks and counted, (N, K, H, W) float32; masks hold 0 or 1, counted holds each
-pixel's weight (0: not judged). All are means per sample first, then over the batch: so the mean of
-equal slices' losses, which several processes compute, is the loss of the whole batch.
+pixel's weight (0: not judged). What several processes compute of equal slices is the loss of the
+whole batch: cross entropy is a mean of samples' means, Dice pools its sums over the processes.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Pixels added to Dice's numerator and denominator: a defect of a few pixels is no all or nothing.
-SMOOTH = 1.0
+# Pixels a sample added to numerator and denominator of Dice: a batch with few defective pixels is
+# no all or nothing.
+SMOOTH = 0.1
+
+OverAll = Callable[[Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
@@ -23,19 +28,28 @@ def cross_entropy(logits: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
     return (total / counted.sum(dim=(1, 2, 3)).clamp(min=1e-6)).mean()
 
 
-def soft_dice(logits: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
-    """Return 1 - Dice of the probabilities, a scalar in 0 to 1.
+def soft_dice(
+    logits: Tensor, masks: Tensor, counted: Tensor, over_all: OverAll = lambda mean: mean
+) -> Tensor:
+    """Return 1 - Dice of the probabilities, the mean over the classes a batch shows, in 0 to 1.
 
-    Milletari et al. 2016, "V-Net", section 3, with plain sums instead of squares. A sample's is the
-    mean over the classes it shows, 0 if it shows none: where a class is absent, Dice hardly tells
-    one wrong pixel from thousands, so that is left to the cross entropy.
+    Milletari et al. 2016, "V-Net", section 3, with plain sums instead of squares, and pooled over
+    the batch: so a false alarm on a clean crop counts too, as it does in the check's pooled IoU. A
+    sample's own Dice cannot tell one wrong pixel from thousands where it shows no defect; trained
+    with it, the network alarmed on nearly every clean image (docs/segment.md).
+
+    over_all: makes a mean over this process's samples one over all processes'; the gradients of
+    what it returns are averaged over them by the loop. 0 if the batch shows no class.
     """
-    shown = (masks * counted).sum(dim=(2, 3)) > 0
     chance = logits.sigmoid() * counted
-    both = (chance * masks).sum(dim=(2, 3))
-    either = (chance + masks * counted).sum(dim=(2, 3))
+    true = masks * counted
+    # Of samples, not of pixels: the same values for any number of processes.
+    both, either, area = (
+        over_all(part.sum(dim=(2, 3)).mean(dim=0)) for part in (chance * masks, chance + true, true)
+    )
+    shown = area > 0
     missed = (1 - (2 * both + SMOOTH) / (either + SMOOTH)) * shown
-    return (missed.sum(dim=1) / shown.sum(dim=1).clamp(min=1)).mean()
+    return missed.sum() / shown.sum().clamp(min=1)
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """The network: a U-Net of segmentation_models_pytorch, by default on Lite0's offline weights."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from flawsmith.train.weights import load_into
 LITE0 = "lite0"
 # The library's names of timm's networks begin so.
 TIMM = "tu-"
+# An untrained network calls so many pixels defective: few are, and without that the first hundred
+# steps do nothing but learn it (Lin et al. 2017, "Focal loss", section 3.3).
+PRIOR = 0.02
 MEND = f"encoder {LITE0} needs no download; weights none start from noise"
 
 
@@ -82,6 +86,9 @@ def build_segmenter(
 def _unet(encoder: str, weights: str | bool | None, classes: int, seed: int) -> nn.Module:
     with starting_from(seed, "segmenter", encoder):
         unet: nn.Module = smp.Unet(encoder, encoder_weights=weights, classes=classes)
+    last = unet.get_submodule("segmentation_head.0").bias
+    assert isinstance(last, Tensor)
+    nn.init.constant_(last, -math.log((1 - PRIOR) / PRIOR))
     return unet
 
 

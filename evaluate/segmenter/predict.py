@@ -1,6 +1,6 @@
 """Prediction: the defects of a picture of any size, tile by tile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -53,7 +53,7 @@ class Predictor:
         weight = np.zeros((height, width), np.float32)
         spans = self.tiling.spans(height), self.tiling.spans(width)
         for places in _portions(list(product(*spans)), self.tiling.batch):
-            told = self._run([_cut(image, *place) for place in places])
+            told = self.told([_cut(image, *place) for place in places])
             for tile, (down, across) in zip(told, places, strict=True):
                 shares = np.outer(down.weights, across.weights)
                 view = (slice(down.start, down.start + down.length),
@@ -64,7 +64,11 @@ class Predictor:
                 total[(slice(None), *view)] += (tile * shares)[(slice(None), *own)]
         return total / weight
 
-    def _run(self, tiles: list[Image]) -> NDArray[np.float32]:
+    def told(self, tiles: Sequence[Image]) -> NDArray[np.float32]:
+        """Return (N, K, h, w) float32 logits of uint8 tiles of one size, in one pass.
+
+        h and w are multiples of 32. Raises InputError for logits that are not finite.
+        """
         # With TF32 the masks would depend on the kind of GPU.
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), exact:

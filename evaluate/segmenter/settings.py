@@ -32,7 +32,7 @@ class SegmentSettings(Settings):
     seeds: int = Field(3, ge=1, strict=True, description="runs an arm, each from a seed of its own")
     seed: int = Field(0, ge=0, strict=True, description="the first run's")
     optimizer: Literal["adamw", "adam"] = "adamw"
-    rate: float = Field(1e-3, gt=0, description="the highest learning rate")
+    rate: float = Field(2e-3, gt=0, description="the highest learning rate")
     decay: float = Field(1e-2, ge=0, description="weight decay, with adamw only")
     course: Course = Field("cosine", description="how the learning rate goes")
     warm_up: float = Field(0.05, ge=0, lt=1, description="share of the steps in which it rises")

@@ -57,7 +57,10 @@ class SegmentTask:
         with context.autocast():
             logits = self.network(batch.image)
         judged = (logits.float(), batch.masks, batch.counted)
-        told = {"cross_entropy": cross_entropy(*judged), "dice": soft_dice(*judged)}
+        told = {
+            "cross_entropy": cross_entropy(*judged),
+            "dice": soft_dice(*judged, over_all=lambda mean: mean + _others(mean, context)),
+        }
         rate = settings.rate * rate_at(
             settings.course, context.step, context.total, settings.warm_up
         )
@@ -93,6 +96,11 @@ class SegmentTask:
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
         """There is none."""
+
+
+def _others(mean: Tensor, context: Context) -> Tensor:
+    """Return what other processes' samples add to a mean of this one's, without gradient."""
+    return context.mean(mean) - mean.detach()
 
 
 def _optimizer(network: nn.Module, settings: SegmentSettings) -> torch.optim.Optimizer:

@@ -1,0 +1,148 @@
+"""``flawsmith filter``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flawsmith.commands.common import (
+    config_flag,
+    device_flag,
+    emit,
+    json_flag,
+    out_argument,
+    overwrite_flag,
+    read_flags,
+    read_options,
+    seed_setting,
+    show_reading,
+    workers_flag,
+)
+from flawsmith.commands.tables import Cell, aligned
+
+UNITS = {
+    "quality": "distance to a real crop, at most",
+    "copies": "distance to a real crop, above",
+    "agreement": "overlap with the segmenters, at least",
+}
+
+
+@click.command("filter")
+@click.argument("candidates", type=click.Path(path_type=Path))
+@out_argument
+@click.option(
+    "--real",
+    type=click.Path(path_type=Path),
+    metavar="SRC",
+    required=True,
+    help="The real images that the candidates were made from; never those kept for testing.",
+)
+@click.option(
+    "--keep",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of each class's certified candidates to keep.  [default: 0.5]",
+)
+@click.option(
+    "--count", type=click.IntRange(1), help="Keep about so many candidates, instead of --keep."
+)
+@click.option("--no-segmenter", is_flag=True, help="Judge without segmenters: seconds, no minutes.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    help="Training steps of each of the two segmenters.  [default: 400]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where features and segmenters are kept for the next time.  [default: your cache folder]",
+)
+@config_flag
+@device_flag
+@read_flags
+@seed_setting
+@workers_flag
+@overwrite_flag
+@json_flag
+def command(
+    candidates: Path,
+    out: Path,
+    real: Path,
+    no_segmenter: bool,
+    cache: Path | None,
+    config: Path | None,
+    device: str,
+    workers: int,
+    overwrite: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Tell which of CANDIDATES are worth training with, and write them to OUT/accepted.
+
+    Each needs a valid certificate, a look like real defects of its class, agreement with segmenters
+    that saw real defects only, and to be no copy; of the rest those are kept that together come
+    closest to the real ones. OUT/samples.jsonl has every candidate's scores, and why it was
+    rejected. Whether training with them helps is for evaluate segment to say. The flags on reading
+    are for SRC.
+
+    \b
+    Example:
+      flawsmith filter painted/ filtered/ --real sp/train
+    """
+    from flawsmith.evaluate.filtering.job import Machine, filter_folder
+    from flawsmith.evaluate.filtering.settings import FilterSettings
+    from flawsmith.settings import load_settings
+
+    options = read_options(flags)
+    settings = load_settings(FilterSettings, config, flags)
+    result = filter_folder(
+        candidates,
+        real,
+        out,
+        settings,
+        options=options,
+        machine=Machine(not no_segmenter, device, cache, workers),
+        overwrite=overwrite,
+        show=show_reading,
+    )
+    emit({"out": str(out), **result}, as_json, _lines(out, result))
+
+
+def _lines(out: Path, result: dict[str, Any]) -> Iterator[str]:
+    yield f"{out}: {result['accepted']} of {result['candidates']} candidates accepted"
+    if not result["accepted"]:
+        yield "  nothing is accepted: train on the real images alone"
+    for reason, count in result["rejected"].items():
+        yield f"  {count} rejected: {reason}"
+    for notice in result["notices"]:
+        yield f"  note: {notice}"
+    rows: list[list[Cell]] = [
+        [
+            entry["class"],
+            entry["certified"],
+            entry["left"],
+            entry["kept"],
+            f"{_written(entry['before'])} -> {_written(entry['after'])}",
+        ]
+        for entry in result["classes"]
+    ]
+    if rows:
+        yield ""
+        header = ["class", "certified", "left", "kept", "KID of crops, certified -> kept"]
+        yield from aligned(header, rows)
+    limits: list[list[Cell]] = [
+        [entry["class"], UNITS[entry["step"]], _written(entry["value"]), _behind(entry)]
+        for entry in result["thresholds"]
+    ]
+    if limits:
+        yield ""
+        yield from aligned(["class", "threshold", "value", "learned from"], limits)
+
+
+def _behind(entry: dict[str, Any]) -> str:
+    return f"{entry['real']} real samples of {entry['groups']} parts"
+
+
+def _written(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"

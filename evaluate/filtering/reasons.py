@@ -1,0 +1,15 @@
+"""Why the filter rejects what the certificate let pass."""
+
+from flawsmith.evaluate.certificate import Verdict
+
+UNREAL = "unlike any real defect of its class"
+CONTRADICTED = "contradicted by segmenters trained on real samples"
+COPY = "near copy of a real defect"
+TWIN = "near copy of another candidate"
+SURPLUS = "not selected: others match the real ones better"
+REASONS = (UNREAL, CONTRADICTED, COPY, TWIN, SURPLUS)
+
+
+def is_certified(verdict: Verdict) -> bool:
+    """Tell whether a candidate passed the certificate, whatever the later steps said."""
+    return verdict.accepted or verdict.reason in REASONS

@@ -1,0 +1,164 @@
+"""What a run can afford: the table of budgets, what there is to do, and what that takes."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flawsmith.pipeline.settings import Arm, Budget, RunMethod
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a budget is spent on, at most.
+
+    minutes: of the whole run; count: candidates a method; inpaint: training steps of the generator,
+    0 for none, None for its own preset's. arms: beside real, the dearest to us first; seeds, steps:
+    of the gate. enough: arms and seeds are given up before a run has fewer steps than these. curve:
+    whether to see if the steps suffice.
+    """
+
+    minutes: float
+    count: int
+    inpaint: int | None
+    arms: tuple[Arm, ...]
+    seeds: int
+    steps: int
+    enough: int
+    curve: bool = False
+
+
+EVERY: tuple[Arm, ...] = ("filtered", "random", "paste", "inpaint", "classical", "all")
+PRESETS: dict[Budget, Preset] = {
+    "minutes": Preset(10, 100, 0, ("filtered", "random"), 2, 400, 100),
+    "hour": Preset(60, 200, 600, ("filtered", "random", "paste"), 3, 400, 200),
+    "day": Preset(720, 600, None, EVERY, 5, 1600, 800, curve=True),
+}
+# Never fewer: of these seeds an interval can be had, of these steps a segmenter.
+FEWEST_SEEDS = 2
+FEWEST_STEPS = 100
+# With fewer steps a generator is not worth its time; nor may it take a larger share of all of it.
+FEWEST_INPAINT = 200
+INPAINT_SHARE = 0.25
+# What is planned with; the rest is for what nobody foresaw.
+PLANNED = 0.9
+# Seconds a candidate to make and to check: for each, and for each million pixels of it.
+MAKE, MAKE_PIXELS = 0.08, 0.25
+# Seconds a candidate for the features of its crops, in the filter and in the distances.
+LOOK = 0.15
+# A segmenter predicts so much quicker than it learns from as many pixels.
+PREDICT = 0.4
+# The curve: half, as many and twice the steps, of so many seeds.
+CURVE_RUNS, CURVE_SEEDS = 3.5, 2
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What this machine does: seconds of a segmenter's step and of a generator's (0: not known)."""
+
+    segment: float = 0.0
+    inpaint: float = 0.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What there is to do.
+
+    methods: those that the data allows; pixels: of a training image, the mean; tested: pixels of
+    the tiles of all test images; crops: pixels of a training step; inpaint: training steps of the
+    generator's preset. gate, agreement: whether the gate, and the filter's segmenters, are run.
+    """
+
+    methods: tuple[RunMethod, ...]
+    pixels: float
+    tested: float
+    crops: float
+    inpaint: int = 0
+    gate: bool = True
+    agreement: bool = True
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user has settled; None is for the plan to settle. named: methods were named."""
+
+    named: bool = False
+    count: int | None = None
+    inpaint: int | None = None
+    arms: tuple[Arm, ...] | None = None
+    seeds: int | None = None
+    steps: int | None = None
+    filter: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does; kept in ``plan.json``, so that a resumed run does the same.
+
+    cap: minutes, None without a budget. inpaint, steps, filter: training steps of the generator, of
+    a run of the gate, and of each of the filter's two segmenters. minutes: the estimate of each
+    part. notes: what was given up.
+    """
+
+    cap: float | None
+    methods: tuple[RunMethod, ...]
+    count: int
+    inpaint: int
+    arms: tuple[Arm, ...]
+    seeds: int
+    steps: int
+    filter: int
+    curve: bool
+    rates: Rates
+    minutes: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> float:
+        """Minutes in all."""
+        return sum(self.minutes.values())
+
+    @property
+    def sentence(self) -> str:
+        """The plan for people."""
+        parts = {
+            "inpaint": f"inpaint {self.inpaint} steps",
+            "candidates": f"candidates {len(self.methods)} x {self.count}",
+            "filter": "filter",
+            "gate": f"gate {len(self.arms) + 1} arms x {self.seeds} seeds x {self.steps} steps",
+            "curve": "curve of the steps",
+        }
+        of = f" of {self.cap:g}" if self.cap else ""
+        told = ", ".join(f"{parts[name]} {_min(m)}" for name, m in self.minutes.items())
+        return f"plan: about {max(1, round(self.total))}{of} minutes: {told}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(content: dict[str, Any]) -> "Plan":
+        lists = {name: tuple(content[name]) for name in ("methods", "arms", "notes")}
+        return Plan(**{**content, **lists, "rates": Rates(**content["rates"])})
+
+
+def _min(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes >= 1 else "under 1 min"
+
+
+def estimate(plan: Plan, load: Load) -> dict[str, float]:
+    """Return the minutes that each part of the plan should take."""
+    rates, made = plan.rates, plan.count * len(load.methods)
+    seconds = {
+        "inpaint": plan.inpaint * rates.inpaint,
+        "candidates": made * (MAKE + MAKE_PIXELS * load.pixels / 1e6),
+        "filter": made * LOOK + (2 * plan.filter * rates.segment if load.agreement else 0),
+    }
+    run = plan.steps * rates.segment + tested_seconds(load, rates)
+    if plan.arms:
+        seconds["gate"] = (1 + len(plan.arms)) * plan.seeds * run
+    if plan.curve:
+        seconds["curve"] = CURVE_SEEDS * CURVE_RUNS * plan.steps * rates.segment
+    return {name: round(value / 60, 2) for name, value in seconds.items() if value}
+
+
+def tested_seconds(load: Load, rates: Rates) -> float:
+    """Return the seconds that a segmenter takes for all test images."""
+    return PREDICT * rates.segment * load.tested / load.crops

@@ -1,0 +1,109 @@
+"""What a run came to: for the command's last lines, for ``--json``, and for Python."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flawsmith.evaluate.certificate import Verdict
+from flawsmith.evaluate.comparison import Distances
+from flawsmith.evaluate.report_sections import MethodCounts
+from flawsmith.pipeline.candidates import Made
+from flawsmith.pipeline.gate import Gate
+from flawsmith.pipeline.settings import RunMethod
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run wrote and found.
+
+    sets: each data set's folder, and parts: its label counts, by name: ``train``, ``test``, and
+    ``synthetic``, or ``candidates`` where nothing is accepted. samples: the list of all candidates
+    with scores and reasons; filter: its thresholds, and what became of each class. methods: counts
+    a method; costs: seconds a stage, None if unknown.
+    """
+
+    dataset: Path
+    report: Path
+    samples: Path
+    sets: dict[str, Path]
+    parts: dict[str, dict[str, int]]
+    methods: tuple[MethodCounts, ...]
+    distances: dict[str, Distances]
+    left_out: dict[str, str]
+    filter: dict[str, Any]
+    gate: Gate
+    plan: dict[str, Any]
+    costs: dict[str, float | None]
+    notices: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def helps(self) -> bool:
+        """Whether the run may be called a success: False if the gate has refused the set."""
+        return self.gate.state != "not accepted"
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing is accepted and where to look, in one line."""
+        said = self.gate.sentence.removeprefix("not accepted: ")
+        where = f"candidates in {self.sets['candidates']}, " if "candidates" in self.sets else ""
+        return f"does not help: {said}; {where}report {self.report}"
+
+
+def method_counts(method: RunMethod, made: Made, verdicts: Sequence[Verdict]) -> MethodCounts:
+    """Return what became of a method's candidates."""
+    rejected = Counter(v.reason for v in verdicts if not v.accepted)
+    accepted = sum(v.accepted for v in verdicts)
+    return MethodCounts(
+        method, made.asked, made.built.refused, accepted, dict(rejected.most_common())
+    )
+
+
+def lines_of(outcome: Outcome) -> Iterator[str]:
+    """Yield the result for people; the last line is the verdict."""
+    for row in outcome.methods:
+        yield f"{row.method}: {row.asked} asked, {row.made} made, {row.accepted} kept"
+        reasons = [*row.refused.items(), *row.rejected.items()]
+        yield from (f"  {count} not kept: {reason}" for reason, count in reasons)
+    for name, labels in outcome.parts.items():
+        text = ", ".join(f"{n} {label}" for label, n in labels.items() if n) or "nothing"
+        yield f"{outcome.sets[name]}: {text}"
+    yield from (f"note: {notice}" for notice in outcome.gate.notices)
+    known = [seconds for seconds in outcome.costs.values() if seconds is not None]
+    yield f"cost: {sum(known) / 60:.1f} minutes"
+    yield f"report: {outcome.report}"
+    yield f"verdict: {outcome.gate.sentence}"
+
+
+def to_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the outcome as JSON-able values."""
+    gate = outcome.gate
+    return {
+        "verdict": gate.sentence,
+        "state": gate.state,
+        "accepted": gate.state == "accepted",
+        "dataset": str(outcome.dataset),
+        "report": str(outcome.report),
+        "samples": str(outcome.samples),
+        "sets": {name: str(path) for name, path in outcome.sets.items()},
+        "parts": outcome.parts,
+        "methods": {
+            row.method: {
+                "asked": row.asked,
+                "refused": dict(row.refused),
+                "rejected": dict(row.rejected),
+                "accepted": row.accepted,
+            }
+            for row in outcome.methods
+        },
+        "gate": gate.check.to_json() if gate.check else None,
+        "filter": outcome.filter,
+        "distances": {name: found.to_json() for name, found in outcome.distances.items()},
+        "plan": outcome.plan,
+        "costs": outcome.costs,
+        "left_out": outcome.left_out,
+        "notices": [*outcome.notices, *gate.notices],
+        "skipped": list(outcome.skipped),
+    }

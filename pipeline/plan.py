@@ -1,0 +1,135 @@
+"""The stage of the plan: what this run does within its budget, settled once."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from flawsmith.data.scan import Scan
+from flawsmith.data.tables import read_json
+from flawsmith.data.writing import write_file
+from flawsmith.evaluate.segmenter.tiles import Tiling
+from flawsmith.pipeline.budget import (
+    PRESETS,
+    Asked,
+    Load,
+    Plan,
+    Rates,
+)
+from flawsmith.pipeline.planning import default_plan, plan_within
+from flawsmith.pipeline.settings import RunMethod, RunSettings
+from flawsmith.pipeline.stages import Stages
+from flawsmith.progress import say
+
+PLAN = "plan.json"
+
+
+def plan_stage(
+    stages: Stages,
+    train: Scan,
+    test: Scan,
+    methods: tuple[RunMethod, ...],
+    settings: RunSettings,
+    device: str,
+    *,
+    gate: bool,
+) -> Plan:
+    """Return the run's plan, measuring the machine unless it was before.
+
+    test: what the gate would test on; only its sizes are looked at. methods: those that the data
+    allows; gate: whether it can be run. A plan is made again only when what it answers has
+    changed, not when the machine or its load has.
+    """
+    load = load_of(train, test, methods, settings, gate=gate)
+    asked = asked_of(settings)
+    inputs = {
+        "budget": settings.budget,
+        "load": asdict(load),
+        "asked": asdict(asked),
+        "segment": settings.of_gate().deciding(real_only=True),
+        "inpaint": settings.inpaint.model_dump(mode="json"),
+    }
+
+    def work(folder: Path) -> None:
+        if settings.budget == "none":
+            plan = default_plan(load, asked, settings.count)
+        else:
+            rates = _rates(train, load, settings, device)
+            plan = plan_within(PRESETS[settings.budget], load, asked, rates)
+        write_file(folder / PLAN, json.dumps(plan.to_json(), indent=1) + "\n")
+
+    folder = stages.make("plan", inputs, ("split",), work)
+    plan = Plan.from_json(read_json(folder / PLAN))
+    if plan.cap:
+        say(plan.sentence)
+    for note in plan.notes:
+        say(f"note: {note}")
+    return plan
+
+
+def applied(plan: Plan, settings: RunSettings) -> RunSettings:
+    """Return the settings with what the plan settles."""
+    chosen = {"count": plan.count, "seeds": plan.seeds, "gate_steps": plan.steps}
+    steps = {"inpaint_steps": plan.inpaint} if plan.inpaint else {}
+    return settings.model_copy(update={**chosen, **steps})
+
+
+def load_of(
+    train: Scan, test: Scan, methods: tuple[RunMethod, ...], settings: RunSettings, *, gate: bool
+) -> Load:
+    """Return what there is to do."""
+    segment = settings.of_gate()
+    sizes = [fact.width * fact.height for fact in train.facts]
+    marked = any(fact.planes for fact in train.facts)
+    return Load(
+        methods=methods,
+        pixels=sum(sizes) / len(sizes),
+        tested=tiled_pixels(test, segment.tiling),
+        crops=float(segment.batch * segment.crop**2),
+        inpaint=_preset_steps(settings) if "inpaint" in methods else 0,
+        gate=gate,
+        agreement=settings.filter and settings.agreement and marked,
+    )
+
+
+def tiled_pixels(test: Scan, tiling: Tiling) -> float:
+    """Return the pixels of all tiles that the test images are predicted in."""
+    sides = [(tiling.spans(fact.width), tiling.spans(fact.height)) for fact in test.facts]
+    return float(sum(len(x) * len(y) * x[0].length * y[0].length for x, y in sides))
+
+
+def asked_of(settings: RunSettings) -> Asked:
+    """Return what the user has set; a setting that has its default counts if it was given."""
+    return Asked(
+        named=settings.methods is not None,
+        count=settings.count if "count" in settings.model_fields_set else None,
+        inpaint=settings.inpaint_steps or settings.inpaint.train.get("steps"),
+        arms=settings.arms,
+        seeds=settings.seeds,
+        steps=settings.gate_steps,
+        filter=settings.filtering.get("steps"),
+    )
+
+
+def _preset_steps(settings: RunSettings) -> int:
+    # Only here: it loads torch.
+    from flawsmith.pipeline.inpaint import plan_of
+
+    return plan_of(settings, "auto").setup.loop.steps
+
+
+def _rates(train: Scan, load: Load, settings: RunSettings, device: str) -> Rates:
+    """Measure what the plan has to know; the networks are loaded for nothing else."""
+    rates = Rates()
+    if load.gate or load.agreement or "inpaint" in load.methods:
+        say("plan: measuring how quick this machine is")
+    if load.gate or load.agreement:
+        from flawsmith.pipeline.measuring import segment_seconds
+
+        rates = replace(rates, segment=segment_seconds(train, settings.of_gate(), device))
+    if "inpaint" in load.methods:
+        from flawsmith.pipeline.inpaint import plan_of
+        from flawsmith.pipeline.measuring import inpaint_seconds
+
+        setup = plan_of(settings, device).setup
+        rates = replace(rates, inpaint=inpaint_seconds(train, setup, device))
+    return rates

@@ -1,0 +1,52 @@
+"""Which rounds of seeds the gate has begun, and why it ended before the last; kept for a resume."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flawsmith.data.tables import read_json
+from flawsmith.data.writing import make_folder
+from flawsmith.errors import InputError
+from flawsmith.train.files import replace_file
+
+
+@dataclass
+class Rounds:
+    """begun: seeds whose runs were begun, in order; cut: why no further ones were, else empty.
+
+    job: digest of what is compared, and within which budget; of another one nothing is known.
+    """
+
+    path: Path
+    job: str
+    begun: list[int] = field(default_factory=list)
+    cut: str = ""
+
+    @staticmethod
+    def of(path: Path, job: str) -> "Rounds":
+        """Return what is on record."""
+        try:
+            content: Any = read_json(path) if path.is_file() else None
+        except InputError:
+            content = None
+        if not isinstance(content, dict) or content.get("job") != job:
+            return Rounds(path, job)
+        return Rounds(path, job, list(content["begun"]), content["cut"])
+
+    def begin(self, seed: int) -> None:
+        """Note that a round is begun: a resumed run finishes it."""
+        if seed not in self.begun:
+            self.begun.append(seed)
+            self._write()
+
+    def end(self, cut: str) -> None:
+        """Note that no further round is begun, and why."""
+        if self.cut != cut:
+            self.cut = cut
+            self._write()
+
+    def _write(self) -> None:
+        content = {name: value for name, value in asdict(self).items() if name != "path"}
+        make_folder(self.path.parent)
+        replace_file(self.path, (json.dumps(content, indent=1) + "\n").encode())
