@@ -11,7 +11,7 @@ COMMANDS = {
     "run": ("run", "From a folder of images to a larger data set and a report."),
     "augment": ("augment", "Make labelled samples from real ones: classical, paste, procedural."),
     "inpaint": ("inpaint", "Paint defects into clean images: train a generator, apply it."),
-    "evaluate": ("evaluate", "Judge generated data against real data: distances."),
+    "evaluate": ("evaluate", "Judge generated data: is it close to real data, and does it help?"),
     "filter": ("filter", "Tell which candidates are worth training with, and why not others."),
     "data": ("data", "Look at, check, convert and split data sets; crop plates."),
     "demo": ("demo", "Draw a procedural sample data set; no download."),

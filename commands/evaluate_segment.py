@@ -65,8 +65,8 @@ PLAIN = {
     "--runs",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where trained runs are kept; with another --add, only that arm is trained.  [default: "
-    "your cache folder]",
+    help="Where trained runs are kept. In a folder that you name, another --add trains that arm "
+    "alone.  [default: your cache folder, a place for each comparison]",
 )
 @click.option(
     "--allow-leak",
@@ -82,10 +82,10 @@ PLAIN = {
 @device_flag
 @click.option(
     "--precision",
-    type=click.Choice(["no", "bf16"]),
-    default="no",
+    type=click.Choice(["auto", "no", "bf16"]),
+    default="auto",
     show_default=True,
-    help="bf16: quicker on GPUs.",
+    help="Of forward passes; auto: bf16 on GPUs that have it.",
 )
 @read_flags
 @seed_setting
@@ -124,8 +124,10 @@ def segment(
     settings = load_settings(SegmentSettings, config, flags)
     machine = Machine(device, precision)
     if curve:
-        if add or test:
-            raise InputError("--curve looks at --train alone", mend="leave --add and --test out")
+        if add or test or allow_leak:
+            raise InputError(
+                "--curve looks at --train alone", mend="leave --add, --test and --allow-leak out"
+            )
         emit(*_curve(_read(train, options, workers), settings, runs, machine, as_json))
         return
     if test is None:
@@ -170,7 +172,7 @@ def _compared(
     real, added, test = sets.real, sets.added, sets.test
     check_sets(real, added, test)
     leak = check_leaks(real, added, test, allow=allow_leak)
-    folder = runs or default_runs(real, added, settings, machine.precision)
+    folder = runs or default_runs(real, added, settings, **vars(machine))
     say(f"runs are kept in {folder}")
     done = check(real, added, test, settings, folder, **vars(machine), leak=leak)
     result = {
@@ -180,6 +182,7 @@ def _compared(
         "runs": str(folder),
         "settings": settings.model_dump(mode="json"),
         **done.to_json(),
+        "skipped": _skipped(real, *added.values(), test),
     }
     return result, as_json, _lines(done)
 
@@ -194,7 +197,9 @@ def _curve(
     from flawsmith.evaluate.segment_curve import curve
     from flawsmith.evaluate.segment_runs import default_runs
 
-    folder = runs or default_runs(real, {}, settings, machine.precision)
+    # The seed says which parts are held out: with another one, other samples are learned from.
+    place = default_runs(real, {}, settings, **vars(machine)) / f"curve {settings.seed}"
+    folder = runs or place
     say(f"runs are kept in {folder}")
     found = curve(real, settings, folder, **vars(machine))
     result = {
@@ -202,6 +207,7 @@ def _curve(
         "runs": str(folder),
         "settings": settings.model_dump(mode="json"),
         **found.to_json(),
+        "skipped": _skipped(real),
     }
     return result, as_json, _curve_lines(found)
 
@@ -225,6 +231,10 @@ def _read(folder: Path, options: "ReadOptions", workers: int) -> "Scan":
     found = scan(read_dataset(folder, options), workers=workers, on_error=options.on_error)
     show_reading(found.dataset)
     return found
+
+
+def _skipped(*sets: "Scan") -> list[str]:
+    return [str(entry) for found in sets for entry in found.dataset.skipped]
 
 
 def _lines(done: "SegmentCheck") -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,11 @@ from flawsmith.commands.common import (
     workers_flag,
 )
 from flawsmith.commands.tables import Cell, aligned
+from flawsmith.errors import DoesNotHelp, InputError
+
+if TYPE_CHECKING:
+    from flawsmith.evaluate.filtering.gate import Gate
+    from flawsmith.evaluate.filtering.settings import FilterSettings
 
 UNITS = {
     "quality": "distance to a real crop, at most",
@@ -53,10 +58,29 @@ UNITS = {
     help="Training steps of each of the two segmenters.  [default: 400]",
 )
 @click.option(
+    "--test",
+    type=click.Path(path_type=Path),
+    metavar="SRC",
+    help="Real images of other parts, with masks: accept only if segmenters that train with what "
+    "passed get better on them.",
+)
+@click.option("--seeds", type=click.IntRange(2), help="With --test: runs an arm.  [default: 3]")
+@click.option(
+    "--gate-steps",
+    type=click.IntRange(1),
+    help="With --test: training steps a run.  [default: 800]",
+)
+@click.option(
+    "--allow-leak",
+    is_flag=True,
+    help="With --test: go on although its images share parts or pictures with the others.",
+)
+@click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where features and segmenters are kept for the next time.  [default: your cache folder]",
+    help="Where features, segmenters and runs are kept for the next time.  [default: your cache "
+    "folder]",
 )
 @config_flag
 @device_flag
@@ -70,6 +94,10 @@ def command(
     out: Path,
     real: Path,
     no_segmenter: bool,
+    test: Path | None,
+    seeds: int | None,
+    gate_steps: int | None,
+    allow_leak: bool,
     cache: Path | None,
     config: Path | None,
     device: str,
@@ -83,12 +111,15 @@ def command(
     Each needs a valid certificate, a look like real defects of its class, agreement with segmenters
     that saw real defects only, and to be no copy; of the rest those are kept that together come
     closest to the real ones. OUT/samples.jsonl has every candidate's scores, and why it was
-    rejected. Whether training with them helps is for evaluate segment to say. The flags on reading
-    are for SRC.
+    rejected. The flags on reading are for --real and --test.
+
+    With --test segmenters are trained, too: on the real images alone, with what passed, and with as
+    many certified candidates drawn by lot. Unless what passed helps, it lies in OUT/candidates,
+    nothing is accepted, and the exit code is 4.
 
     \b
     Example:
-      flawsmith filter painted/ filtered/ --real sp/train
+      flawsmith filter painted/ filtered/ --real sp/train --test sp/test
     """
     from flawsmith.evaluate.filtering.job import Machine, filter_folder
     from flawsmith.evaluate.filtering.settings import FilterSettings
@@ -96,17 +127,41 @@ def command(
 
     options = read_options(flags)
     settings = load_settings(FilterSettings, config, flags)
+    gate = _gate(settings, test, seeds, gate_steps, allow_leak)
     result = filter_folder(
         candidates,
         real,
         out,
         settings,
         options=options,
+        gate=gate,
         machine=Machine(not no_segmenter, device, cache, workers),
         overwrite=overwrite,
         show=show_reading,
     )
     emit({"out": str(out), **result}, as_json, _lines(out, result))
+    if result["helps"] is False:
+        where = f"; candidates in {out / 'candidates'}" if result["passed"] else ""
+        raise DoesNotHelp(f"does not help: {result['verdict']}{where}")
+
+
+def _gate(
+    settings: "FilterSettings",
+    test: Path | None,
+    seeds: int | None,
+    steps: int | None,
+    allow_leak: bool,
+) -> "Gate | None":
+    if test is not None:
+        from flawsmith.evaluate.filtering.gate import Gate
+
+        return Gate(test, settings.gate(seeds, steps), allow_leak)
+    for name, given in (("seeds", seeds), ("gate-steps", steps), ("allow-leak", allow_leak)):
+        if given:
+            raise InputError(
+                f"--{name} without --test", mend="name real images of other parts to test on"
+            )
+    return None
 
 
 def _lines(out: Path, result: dict[str, Any]) -> Iterator[str]:
@@ -138,10 +193,30 @@ def _lines(out: Path, result: dict[str, Any]) -> Iterator[str]:
     if limits:
         yield ""
         yield from aligned(["class", "threshold", "value", "learned from"], limits)
+    if result["helps"] is not None:
+        yield ""
+        yield from _verdict(result)
+
+
+def _verdict(result: dict[str, Any]) -> Iterator[str]:
+    """Yield what the gate found; the last line is the verdict."""
+    from flawsmith.evaluate.segment import SegmentCheck
+
+    if result["gate"]:
+        check = SegmentCheck.from_json(result["gate"])
+        rows: list[list[Cell]] = [[a.name, a.added, f"{a.miou:.3f}"] for a in check.arms]
+        yield from aligned(["arm", "added", "mIoU"], rows)
+        for found in check.findings:
+            yield found.sentence
+            if found.difference.warning:
+                yield f"  mind: {found.difference.warning}"
+    state = "accepted" if result["helps"] else "not accepted"
+    yield f"verdict: {state}: {result['verdict']}"
 
 
 def _behind(entry: dict[str, Any]) -> str:
-    return f"{entry['real']} real samples of {entry['groups']} parts"
+    what = "samples" if entry["step"] == "agreement" else "crops"
+    return f"{entry['real']} real {what} of {entry['groups']} parts"
 
 
 def _written(value: float | None) -> str:

@@ -41,13 +41,13 @@ from flawsmith.commands.common import (
 @click.option(
     "--inpaint-steps",
     type=click.IntRange(1),
-    help="Training steps of the method inpaint.  [default: planned]",
+    help="Training steps of inpaint, which is then among the methods.  [default: planned]",
 )
 @click.option("--no-filter", is_flag=True, help="Keep all candidates with a valid certificate.")
 @click.option(
     "--no-gate",
     is_flag=True,
-    help="Do not measure whether the candidates help; nothing is then shown to.",
+    help="Do not measure whether the candidates help; the verdict is then: not measured.",
 )
 @click.option(
     "--seeds", type=click.IntRange(2), help="Runs an arm of the gate.  [default: planned]"
@@ -61,6 +61,18 @@ from flawsmith.commands.common import (
     "--test-fraction",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of the groups that no method sees.  [default: 0.3]",
+)
+@click.option(
+    "--classes",
+    callback=listed(str),
+    metavar="A,B",
+    help="Leave out images that show another class.",
+)
+@click.option(
+    "--per-class",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Use at most N defective images a class for training: what would few have done?",
 )
 @click.option(
     "--features",
@@ -118,7 +130,7 @@ def command(
         src, out, settings, options=options, workers=workers, device=device, show=show_reading
     )
     emit(to_json(outcome), as_json, lines_of(outcome))
-    if not outcome.helps:
+    if outcome.refused:
         raise DoesNotHelp(outcome.refusal)
 
 

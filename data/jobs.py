@@ -54,6 +54,12 @@ def source_name(record: Record, root: Path) -> str:
 
 def open_source(src: Path, out: Path, options: ReadOptions) -> DataSet:
     """Read the folder of a job; raises InputError when it or ``out`` would lie in the other."""
+    check_apart(src, out)
+    return read_dataset(src, options)
+
+
+def check_apart(src: Path, out: Path) -> None:
+    """Raise InputError when a job's source folder or ``out`` would lie in the other."""
     source, target = resolved(src), resolved(out)
     for inner, outer, found in (
         (target, source, "the output would lie inside of the source folder"),
@@ -61,7 +67,6 @@ def open_source(src: Path, out: Path, options: ReadOptions) -> DataSet:
     ):
         if inner.is_relative_to(outer):
             raise InputError(found, where=out, mend="choose a folder beside the source")
-    return read_dataset(src, options)
 
 
 def describe_job(

@@ -3,15 +3,17 @@
 Only facts of a scan and the provenance in samples.jsonl are looked at; no picture is opened.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from flawsmith.data.scan import Scan
+from flawsmith.data.scan import Facts, Scan
 from flawsmith.errors import InputError
 
 # Where a synthetic sample's provenance names real ones: its own entries, and those of each defect.
 NAMES = ("source", "background")
-NAMES_OF_DEFECTS = ("donor", "mask")
+DONOR, MASK = "donor", "mask"
+# Between the names of two masks that were joined to one (augment.shapes).
+JOINED = "+"
 # How many shared names a sentence lists.
 NAMED = 3
 
@@ -39,29 +41,41 @@ def leaks(train: Scan, test: Scan) -> str:
     A group whose only member bears its name says nothing: two folders may both hold a 001.png. The
     same pixels are the same picture, whatever their names.
     """
-    both = {f.group for f in train.facts} & {f.group for f in test.facts}
-    named = {f.group for f in (*train.facts, *test.facts) if f.group != f.id}
+    both = _groups(train) & _groups(test)
+    named = {name for part in (train, test) for f in part.facts for name in _names(f) - {f.id}}
     return _sentence("the training samples", sorted(both & named), _copies(train, test))
 
 
 def made_leaks(made: Scan, train: Scan, test: Scan) -> str:
     """Return what synthetic samples have of a test set, or nothing.
 
-    It is: a test image named as source, background or donor of a defect, a group that only the test
-    set has, or a test image's pixels. A name that the training set has too is taken for that one:
-    what the two sets share is for ``leaks`` to find.
+    It is: a test image named as source, background, or donor of a defect or its mask, a group that
+    only the test set has, or a test image's pixels. A name that the training set has too is taken
+    for that one: what the two sets share is for ``leaks`` to find.
     """
     own = {fact.id for fact in train.facts} | {fact.group for fact in train.facts}
     tested = {fact.id for fact in test.facts} - own
     groups = {fact.group for fact in test.facts} - own
     used = set()
     for record, fact in zip(made.dataset.records, made.facts, strict=True):
-        used |= tested.intersection(_named(record.meta))
+        used |= tested.intersection(_named(record.meta, own))
         # A group of one's own says nothing, as above.
         used |= groups.intersection({fact.group} - {fact.id})
     return _sentence(
-        f"the samples of {made.dataset.root.name}", (), _copies(made, test), sorted(used)
+        f"the samples of {made.dataset.root.resolve().name}",
+        (),
+        _copies(made, test),
+        sorted(used),
     )
+
+
+def _groups(found: Scan) -> set[str]:
+    return {name for fact in found.facts for name in _names(fact)}
+
+
+def _names(fact: Facts) -> set[str]:
+    """Return what a sample's group is called: copies in two groups have made them one."""
+    return {fact.group, fact.joined} - {""}
 
 
 def _copies(learned: Scan, test: Scan) -> list[str]:
@@ -70,15 +84,27 @@ def _copies(learned: Scan, test: Scan) -> list[str]:
     return [fact.id for fact in test.facts if fact.digest in digests]
 
 
-def _named(meta: dict[str, Any]) -> Iterable[str]:
-    """Yield the real samples that a provenance names; it may hold anything, anyone can write it."""
+def _named(meta: dict[str, Any], own: set[str]) -> Iterator[str]:
+    """Yield the real samples that a provenance names; it may hold anything, anyone can write it.
+
+    own: names of the training set, that are no joined ones.
+    """
     defects = meta.get("defects")
-    listed = defects if isinstance(defects, list) else []
-    told = [meta.get(name) for name in NAMES]
-    told += [
-        entry.get(name) for entry in listed if isinstance(entry, dict) for name in NAMES_OF_DEFECTS
-    ]
-    return (name for name in told if isinstance(name, str))
+    entries = [e for e in (defects if isinstance(defects, list) else ()) if isinstance(e, dict)]
+    told = [*(meta.get(name) for name in NAMES), *(entry.get(DONOR) for entry in entries)]
+    yield from (name for name in told if isinstance(name, str))
+    for mask in (entry.get(MASK) for entry in entries):
+        if isinstance(mask, str):
+            yield mask
+            yield from () if mask in own else _joined(mask)
+
+
+def _joined(mask: str) -> Iterator[str]:
+    """Yield each name that may stand before or after a sign between two; names may hold it too."""
+    for at, letter in enumerate(mask):
+        if letter == JOINED:
+            yield mask[:at]
+            yield mask[at + 1 :]
 
 
 def _sentence(

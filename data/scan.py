@@ -31,7 +31,10 @@ class Component:
 
 @dataclass(frozen=True)
 class Facts:
-    """What one sample holds: size in pixels, pixels a class, components, and a pixel digest."""
+    """What one sample holds: size in pixels, pixels a class, components, and a pixel digest.
+
+    joined: the group that the source names, where copies of its images lie in ``group``.
+    """
 
     id: str
     label: Label
@@ -43,6 +46,7 @@ class Facts:
     components: tuple[Component, ...]
     overlap: bool
     digest: str
+    joined: str = ""
 
     @property
     def planes(self) -> tuple[int, ...]:
@@ -172,7 +176,10 @@ def _join_copies(scan: Scan) -> Scan:
             low, high = sorted((root(scan.facts[first].group), root(scan.facts[other].group)))
             parent[high] = low
     groups = [root(facts.group) for facts in scan.facts]
-    regrouped = tuple(replace(f, group=g) for f, g in zip(scan.facts, groups, strict=True))
+    regrouped = tuple(
+        replace(f, group=g, joined=f.group if f.group != g else "")
+        for f, g in zip(scan.facts, groups, strict=True)
+    )
     pairs = zip(scan.dataset.records, groups, strict=True)
     records = tuple(replace(record, group=group) for record, group in pairs)
     notice = f"{len(copies)} images occur more than once; their copies share a group: " + ", ".join(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.data.leak import check_leaks
-from flawsmith.data.scan import Scan
+from flawsmith.data.scan import Facts, Scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.overlap import Counts, Overlap, overlap
 from flawsmith.evaluate.paired import Difference, compare
@@ -50,8 +50,9 @@ class SegmentCheck:
 
     base: name of the arm that the others are compared with, the first of ``arms``. findings: the
     mIoU of each other arm against it, then that of further pairs. details: of the same pairs, the
-    IoU of each class, mDice and false alarms. real, real_groups: samples and groups learned from;
-    test, test_groups: labelled ones tested on. leak: why the test is not to be trusted, else empty.
+    IoU of each class, mDice and false alarms. real, real_groups: labelled samples learned from, and
+    their groups; test, test_groups: those tested on. leak: why the test is not to be trusted, else
+    empty.
     """
 
     base: str
@@ -106,7 +107,7 @@ def check(
     folder: Path,
     *,
     device: str = "auto",
-    precision: str = "no",
+    precision: str = "auto",
     pairs: Sequence[Pair] = (),
     leak: str = "",
 ) -> SegmentCheck:
@@ -131,7 +132,7 @@ def check(
         counts,
         settings=settings,
         real=real,
-        added={name: len(scan.facts) for name, scan in added.items()},
+        added={name: len(labelled(scan)) for name, scan in added.items()},
         pairs=pairs,
         leak=leak,
     )
@@ -156,7 +157,7 @@ def check_sets(
     for pair in pairs:
         if not known.issuperset(pair):
             raise InputError(f"no such arms to compare: {', '.join(sorted({*pair} - known))}")
-    tested = [fact for fact in test.facts if fact.label != "unknown"]
+    tested = labelled(test)
     if not any(fact.planes for fact in tested):
         raise InputError(
             "no defect is marked on the test images: nothing can be measured",
@@ -169,6 +170,11 @@ def check_sets(
             where=test.dataset.root,
             mend="test on images of several parts",
         )
+
+
+def labelled(found: Scan) -> list[Facts]:
+    """Return the facts of the samples that are learned from or tested on: not the unknown ones."""
+    return [fact for fact in found.facts if fact.label != "unknown"]
 
 
 def judge(
@@ -196,7 +202,7 @@ def judge(
                 finding = Finding(arm, other, difference)
                 found[difference.name == HEADLINE].append(finding)
     names = [base, *(arm for arm in counts if arm != base)]
-    first = counts[base][seeds[0]]
+    first, learned = counts[base][seeds[0]], labelled(real)
     return SegmentCheck(
         base=base,
         arms=tuple(
@@ -209,8 +215,8 @@ def judge(
         steps=settings.steps,
         crop=settings.crop,
         batch=settings.batch,
-        real=len(real.facts),
-        real_groups=len({fact.group for fact in real.facts}),
+        real=len(learned),
+        real_groups=len({fact.group for fact in learned}),
         test=len(first.ids),
         test_groups=len(set(first.groups)),
         leak=leak,

@@ -11,7 +11,7 @@ from typing import Any
 from flawsmith.data.scan import Scan
 from flawsmith.data.split import split_groups
 from flawsmith.evaluate.overlap import overlap
-from flawsmith.evaluate.segment import REAL, check_sets
+from flawsmith.evaluate.segment import REAL, check_sets, labelled
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.progress import say
 
@@ -47,11 +47,11 @@ class Curve:
 
     @property
     def sentence(self) -> str:
-        few = "enough" if abs(self.doubling) < ENOUGH else "not settled"
+        word = "enough" if abs(self.doubling) < ENOUGH else "not settled"
         return (
             f"doubling {self.steps[-2]} steps moves mIoU by {100 * self.doubling:+.1f} points "
             f"({self.tested_groups} held-out groups, {len(self.seeds)} "
-            f"seed{'' if len(self.seeds) == 1 else 's'}): {few}"
+            f"seed{'' if len(self.seeds) == 1 else 's'}): {word}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def curve(
     folder: Path,
     *,
     device: str = "auto",
-    precision: str = "no",
+    precision: str = "auto",
 ) -> Curve:
     """Train on two thirds of the real groups and test on the others, thrice the steps.
 
@@ -88,8 +88,8 @@ def curve(
         steps=steps,
         miou=tuple(tuple(run.miou for run in runs) for runs in found),
         seeds=tuple(range(settings.seed, settings.seed + settings.seeds)),
-        learned=len(learned.facts),
-        learned_groups=len({fact.group for fact in learned.facts}),
+        learned=len(labelled(learned)),
+        learned_groups=len({fact.group for fact in labelled(learned)}),
         tested=found[0][0].images,
         tested_groups=found[0][0].groups,
     )

@@ -37,11 +37,11 @@ COUNTS = "counts.json"
 
 @dataclass(frozen=True)
 class RunPlan:
-    """How every run of a check is made. device, precision: as in ``TrainSettings``."""
+    """How every run of a check is made. device, precision: as in ``SegmentSettings.loop``."""
 
     settings: SegmentSettings
     device: str = "auto"
-    precision: str = "no"
+    precision: str = "auto"
 
     def loop(self, seed: int) -> TrainSettings:
         return self.settings.loop(seed, device=self.device, precision=self.precision)
@@ -59,8 +59,8 @@ class Entry:
 def entry_of(name: str, real: Scan, added: Scan | None, settings: SegmentSettings) -> Entry:
     """Return the arm of these samples; None: the real ones alone.
 
-    Flips come from the real samples in every arm, so that all are augmented alike. The masks are
-    read once, no picture is. Raises InputError as ``arm_of`` does.
+    Flips come from the real samples in every arm, so that all are augmented alike: some of their
+    pictures are read for that, and all masks for the digests. Raises InputError as ``arm_of`` does.
     """
     source = {"real": content_digest(real)}
     if added is not None:
@@ -145,7 +145,11 @@ class Progress:
 
 
 def default_runs(
-    real: Scan, added: Mapping[str, Scan], settings: SegmentSettings, precision: str = "no"
+    real: Scan,
+    added: Mapping[str, Scan],
+    settings: SegmentSettings,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> Path:
     """Return a folder in the user's cache for the runs of a comparison; another has another one.
 
@@ -153,7 +157,7 @@ def default_runs(
     """
     job = {
         "settings": settings.deciding(real_only=not added),
-        "loop": settings.loop(0, precision=precision).deciding(fixed_length=True),
+        "loop": settings.loop(0, device=device, precision=precision).deciding(fixed_length=True),
         "real": [asdict(fact) for fact in real.facts],
         "added": {name: [asdict(fact) for fact in scan.facts] for name, scan in added.items()},
     }

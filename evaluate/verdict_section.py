@@ -15,6 +15,7 @@ HEADLINES: dict[Word, str] = {
     "no evidence": "Not accepted: no evidence that it helps.",
     "hurts": "Not accepted: it hurts.",
 }
+NOTHING = "Not accepted: no candidate passed the filter."
 DOUBTFUL = "Accepted on a test that is not to be trusted: it seems to help."
 # How the arm stands to another one than the base.
 RIVALS: dict[Word, str] = {
@@ -58,14 +59,16 @@ def deciding(check: SegmentCheck | None, arm: str = ARM) -> Finding | None:
 def verdict_section(check: SegmentCheck | None, decision: Decision) -> Section:
     """The verdict on top; a test that is not to be trusted is warned of above all else."""
     found = deciding(check, decision.arm)
-    state = state_of(check, decision.arm)
+    # Where nothing passed there was nothing to measure, and nothing to accept.
+    empty = found is None and not decision.images
+    state = "not accepted" if empty else state_of(check, decision.arm)
     rivals = [f for f in check.findings if _rival(f, decision.arm, check.base)] if check else []
     leak = check.leak.rstrip(".") if check else ""
     warning = f"The test is not to be trusted: {leak}." if leak else ""
     context: dict[str, Any] = {
         "state": state,
         "kind": _kind(found, leak),
-        "headline": _headline(found, leak),
+        "headline": NOTHING if empty else _headline(found, leak),
         "sentence": found.sentence if found else "",
         "decision": decision,
         "leak": leak,

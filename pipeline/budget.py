@@ -64,7 +64,8 @@ class Load:
 
     methods: those that the data allows; pixels: of a training image, the mean; tested: pixels of
     the tiles of all test images; crops: pixels of a training step; inpaint: training steps of the
-    generator's preset. gate, agreement: whether the gate, and the filter's segmenters, are run.
+    generator's preset. gate, agreement, filter: whether the gate, the filter's segmenters, and the
+    filter are run.
     """
 
     methods: tuple[RunMethod, ...]
@@ -74,6 +75,7 @@ class Load:
     inpaint: int = 0
     gate: bool = True
     agreement: bool = True
+    filter: bool = True
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,11 @@ def choose_methods(
     """Return the methods to use and why the others are left out.
 
     By default ``procedural`` stands in only where no real defect can be used, and ``inpaint`` is
-    among them if the budget has room for its training.
+    among them if the budget has room for its training, or the user has set its steps.
     """
     usual: tuple[RunMethod, ...] = ("classical", "paste")
-    if settings.budget != "none" and PRESETS[settings.budget].inpaint != 0:
+    planned = settings.budget != "none" and PRESETS[settings.budget].inpaint != 0
+    if planned or settings.inpaint_steps:
         usual += ("inpaint",)
     wanted = settings.methods or usual
     missing = {m: _missing(m, train, settings) for m in wanted}

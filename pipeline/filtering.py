@@ -18,6 +18,7 @@ from flawsmith.pipeline.distances import store_of
 from flawsmith.pipeline.pool import Pool, is_outside, pool_of
 from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.stages import Stages
+from flawsmith.progress import say
 
 if TYPE_CHECKING:
     from flawsmith.evaluate.filtering.folds import FoldMasks
@@ -75,7 +76,10 @@ def filter_stages(
         "gate": gate,
     }
     needs = ("certificate", "split", *([FOLDS] if folded else []))
-    return _read(stages.make("filter", inputs, needs, work), verdicts)
+    found = _read(stages.make("filter", inputs, needs, work), verdicts)
+    for notice in found.facts["notices"]:
+        say(f"note: filter: {notice}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ RESULT = "check.json"
 RUNS = "gate-runs"
 RUN = "run"
 # What is rejected with the whole set.
-REFUSED = "passed the filter, but training with the accepted set is not shown to help"
+REFUSED = "passed the filter, but training with what passed it is not shown to help"
 NOTHING = "no candidate passed the filter"
 # Share of a budget that is left for what follows the gate.
 AFTER = 0.03
@@ -116,12 +116,12 @@ def gate_stage(
     and steps of the plan. Once there are two, a further round of seeds is begun only if it fits
     into what the plan's cap leaves.
     """
+    if not added[FILTERED].facts:
+        return Gate(missing=NOTHING, passed=False)
     notices = [
         f"{name} left out: it has no candidate" for name, own in added.items() if not own.facts
     ]
     added = {name: own for name, own in added.items() if own.facts}
-    if FILTERED not in added:
-        return Gate(missing=NOTHING, passed=False, notices=tuple(notices))
     pairs = [(FILTERED, other) for other in (RANDOM, PASTE) if other in added]
     check_sets(train, added, test, pairs)
     leak = check_leaks(train, added, test)
@@ -139,7 +139,13 @@ def gate_stage(
         write_file(folder / RESULT, json.dumps(found.to_json(), ensure_ascii=False) + "\n")
 
     told = {name: {s: c.to_json() for s, c in own.items()} for name, own in counts.items()}
-    inputs = {"counts": job_digest(told), "pairs": pairs, "seed": settings.seed}
+    # Segmenters that find nothing have the same counts whatever they learned from, and how long.
+    inputs = {
+        "counts": job_digest(told),
+        "added": {name: len(own.facts) for name, own in added.items()},
+        "settings": settings.model_dump(mode="json"),
+        "pairs": pairs,
+    }
     folder = stages.make("gate", inputs, ("split",), work)
     check = SegmentCheck.from_json(read_json(folder / RESULT))
     return Gate(check, notices=tuple(notices))

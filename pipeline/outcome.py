@@ -40,9 +40,9 @@ class Outcome:
     skipped: tuple[str, ...]
 
     @property
-    def helps(self) -> bool:
-        """Whether the run may be called a success: False if the gate has refused the set."""
-        return self.gate.state != "not accepted"
+    def refused(self) -> bool:
+        """Whether the gate has refused the set; one that was not measured is not refused."""
+        return self.gate.state == "not accepted"
 
     @property
     def refusal(self) -> str:

@@ -8,13 +8,7 @@ from flawsmith.data.scan import Scan
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.evaluate.segmenter.tiles import Tiling
-from flawsmith.pipeline.budget import (
-    PRESETS,
-    Asked,
-    Load,
-    Plan,
-    Rates,
-)
+from flawsmith.pipeline.budget import PRESETS, Asked, Load, Plan, Rates
 from flawsmith.pipeline.planning import default_plan, plan_within
 from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.stages import Stages
@@ -88,6 +82,7 @@ def load_of(
         inpaint=_preset_steps(settings) if "inpaint" in methods else 0,
         gate=gate,
         agreement=settings.filter and settings.agreement and marked,
+        filter=settings.filter,
     )
 
 

@@ -26,18 +26,20 @@ from flawsmith.settings import load_settings
 def default_plan(load: Load, asked: Asked, count: int) -> Plan:
     """Return the plan without a budget: the settings' own defaults, nothing measured."""
     usual = load_settings(SegmentSettings, None, {})
+    arms, notes = _arms(EVERY[:-1], load, asked)
     return Plan(
         cap=None,
         methods=load.methods,
         count=count,
         inpaint=(asked.inpaint or load.inpaint) if "inpaint" in load.methods else 0,
-        arms=_known(asked.arms or EVERY[:-1], load.methods) if load.gate else (),
+        arms=arms,
         seeds=asked.seeds or usual.seeds,
         steps=asked.steps or usual.steps,
         filter=asked.filter or FILTER_STEPS,
         curve=False,
         rates=Rates(),
         minutes={},
+        notes=notes,
     )
 
 
@@ -49,7 +51,7 @@ def plan_within(preset: Preset, load: Load, asked: Asked, rates: Rates) -> Plan:
     machine may need more than the cap; the plan's minutes say so.
     """
     found = _plan(preset, load, asked, rates)
-    dear = "inpaint" in found.methods and not asked.named
+    dear = "inpaint" in found.methods and not asked.named and not asked.inpaint
     if dear and found.total > preset.minutes:
         others = tuple(m for m in load.methods if m != "inpaint")
         if others:
@@ -78,7 +80,8 @@ def _plan(preset: Preset, load: Load, asked: Asked, rates: Rates) -> Plan:
         rates=rates,
         minutes={},
     )
-    arms = _known(asked.arms or preset.arms, methods) if load.gate else ()
+    arms, left_out = _arms(preset.arms, load, asked)
+    notes += left_out
     found = least
     for tried in _tried(preset, arms, asked):
         found = _with_steps(replace(least, arms=tried[0], seeds=tried[1]), preset, load, asked)
@@ -120,10 +123,25 @@ def _generator(
     return others, 0, [note]
 
 
-def _known(arms: Sequence[Arm], methods: Sequence[RunMethod]) -> tuple[Arm, ...]:
-    """Return the arms that can be: each needs the method of its name."""
-    named = ("paste", "inpaint", "classical")
-    return tuple(arm for arm in arms if arm not in named or arm in methods)
+def _arms(
+    usual: Sequence[Arm], load: Load, asked: Asked
+) -> tuple[tuple[Arm, ...], tuple[str, ...]]:
+    """Return the arms that can be, and why one that was asked for cannot."""
+    if not load.gate:
+        return (), ()
+    faults = {arm: _fault(arm, load) for arm in asked.arms or usual}
+    known = tuple(arm for arm, fault in faults.items() if not fault)
+    told = (f"real+{arm} left out: {fault}" for arm, fault in faults.items() if fault)
+    return known, tuple(told) if asked.arms else ()
+
+
+def _fault(arm: Arm, load: Load) -> str:
+    """Return why there is no such arm, or nothing."""
+    if arm in ("paste", "inpaint", "classical") and arm not in load.methods:
+        return "no candidate is made by this method"
+    if arm in ("random", "all") and not load.filter:
+        return "without the filter it has the same candidates as real+filtered"
+    return ""
 
 
 def _tried(

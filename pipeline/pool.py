@@ -70,6 +70,17 @@ def is_outside(verdict: Verdict, classes: tuple[str, ...]) -> bool:
     return not set(classes).issuperset(verdict.classes)
 
 
+def only_others(scans: Scans, classes: tuple[str, ...]) -> bool:
+    """Tell whether there are candidates, and none of them shows one of these classes."""
+    shown = {
+        found.dataset.classes[plane]
+        for found in scans.values()
+        for fact in found.facts
+        for plane in fact.planes
+    }
+    return bool(shown) and shown.isdisjoint(classes)
+
+
 def _places(own: tuple[str, ...], classes: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(classes.index(name) if name in classes else -1 for name in own)
 

@@ -22,10 +22,10 @@ from flawsmith.pipeline.gate import Gate, gate_fault, gate_images, gate_stage
 from flawsmith.pipeline.outcome import Outcome, method_counts
 from flawsmith.pipeline.output import DATASET, Writer, all_classes, dataset_stages, write_samples
 from flawsmith.pipeline.plan import applied, plan_stage
-from flawsmith.pipeline.pool import pool_of
+from flawsmith.pipeline.pool import only_others, pool_of
 from flawsmith.pipeline.report import Origin, Results, report_stage
-from flawsmith.pipeline.settings import AUGMENTED, RunMethod, RunSettings
-from flawsmith.pipeline.source import Parts, read_stage, split_stage
+from flawsmith.pipeline.settings import AUGMENTED, InpaintRun, RunMethod, RunSettings
+from flawsmith.pipeline.source import Parts, check_classes, read_stage, split_stage
 from flawsmith.pipeline.stages import Stages, run_folder
 from flawsmith.progress import say
 
@@ -92,7 +92,7 @@ def _results(
     made = {m: _make(stages, train, m, settings, where) for m in plan.methods}
     verdicts, scans = certify_stage(stages, found, train, made, where.workers)
     distances = distance_stage(stages, found, parts, scans, verdicts, judge)
-    if not missing and not _any_of(scans, train.dataset.classes):
+    if not missing and only_others(scans, train.dataset.classes):
         missing = NO_REAL_CLASS
     filtered = filter_stages(
         stages, train, scans, verdicts, settings, plan.filter, where.device, gate=not missing
@@ -102,6 +102,7 @@ def _results(
         gate = _gate(stages, train, test, scans, filtered, settings, plan, where.device)
         if plan.curve:
             trained = curve_stage(stages, train, settings.of_gate(), plan, where.device)
+            say(f"note: {trained.said}")
     classes = all_classes(found.dataset.classes, [m.dataset.classes for m in made.values()])
     writer = Writer(stages, settings.to, classes, found.overlap, settings.seed, where.workers)
     sets = dataset_stages(writer, found, parts, made, filtered.verdicts, gate)
@@ -128,16 +129,6 @@ def _gate(
         note = f"{pool.outside} candidates of classes that no real image shows are in no arm"
         gate = gate.with_notice(note)
     return gate
-
-
-def _any_of(scans: Scans, classes: tuple[str, ...]) -> bool:
-    """Tell whether any candidate shows one of these classes."""
-    return any(
-        found.dataset.classes[plane] in classes
-        for found in scans.values()
-        for fact in found.facts
-        for plane in fact.planes
-    )
 
 
 def _outcome(stages: Stages, run: Results, report: Path, samples: Path) -> Outcome:
@@ -185,11 +176,13 @@ def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions)
         files_of(settings.of_method(method))
     settings.of_gate()
     settings.of_filter()
-    if "inpaint" in (settings.methods or ()):
+    if "inpaint" in (settings.methods or ()) or settings.inpaint != InpaintRun():
         from flawsmith.pipeline.inpaint import plan_of
 
         plan_of(settings, "auto")
-    return open_source(src, out, options)
+    dataset = open_source(src, out, options)
+    check_classes(settings.classes, dataset)
+    return dataset
 
 
 def _record(src: Path, settings: RunSettings, options: ReadOptions, features: str | None) -> str:

@@ -1,7 +1,7 @@
 """What can be set about a run."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -40,6 +40,12 @@ class RunSettings(Settings):
     test_fraction: float = Field(
         0.3, gt=0, lt=1, description="share of the groups kept for testing, seen by no method"
     )
+    classes: tuple[str, ...] | None = Field(
+        None, description="leave out images that show another class; default: use all"
+    )
+    per_class: int | None = Field(
+        None, ge=1, strict=True, description="defective training images a class, at most"
+    )
     methods: tuple[RunMethod, ...] | None = Field(
         None,
         description="default: classical and paste where the data allows, else procedural; and "
@@ -55,7 +61,7 @@ class RunSettings(Settings):
     procedural: dict[str, Any] = Field(default_factory=dict)
     inpaint: InpaintRun = Field(default_factory=InpaintRun)
     inpaint_steps: int | None = Field(
-        None, ge=1, strict=True, description="training steps of inpaint; default the preset's"
+        None, ge=1, strict=True, description="training steps of inpaint; default by the budget"
     )
     filter: bool = Field(True, description="keep only what is like real defects, and no copy")
     agreement: bool = Field(
@@ -117,7 +123,8 @@ class RunSettings(Settings):
     @field_validator("methods")
     @classmethod
     def _once(cls, methods: tuple[RunMethod, ...] | None) -> tuple[RunMethod, ...] | None:
-        return None if methods is None else tuple(dict.fromkeys(methods))
+        # In one order: the first of equals wins, and no stage's inputs tell which that is.
+        return None if methods is None else tuple(m for m in get_args(RunMethod) if m in methods)
 
     @field_validator("arms")
     @classmethod

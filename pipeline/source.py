@@ -10,13 +10,14 @@ from flawsmith.data.dataset import DataSet, Skipped
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.scan import Facts, Scan, scan
-from flawsmith.data.split import split_groups
+from flawsmith.data.split import limit_per_class, split_groups
 from flawsmith.data.staging import JOB, job_digest
 from flawsmith.data.tables import read_json, read_jsonl
 from flawsmith.data.writing import write_file, write_lines
 from flawsmith.errors import InputError
 from flawsmith.pipeline.settings import RunSettings
 from flawsmith.pipeline.stages import Stages
+from flawsmith.progress import say
 
 Parts = dict[str, list[int]]
 
@@ -66,16 +67,31 @@ def _restore(dataset: DataSet, folder: Path) -> Scan:
 
 
 def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
-    """Return the indices of ``train`` (which methods may see) and ``test`` (which none may)."""
+    """Return the indices of ``train`` (which methods may see) and ``test`` (which none may).
+
+    Samples of classes not asked for, and those beyond ``per_class``, are in neither.
+    """
 
     def work(folder: Path) -> None:
         fractions = (1 - settings.test_fraction, settings.test_fraction)
-        train, test = split_groups(found.facts, fractions, settings.seed)
-        ids = found.dataset.ids
+        usable = _usable(found, settings.classes)
+        facts = [found.facts[i] for i in usable]
+        train, test = split_groups(facts, fractions, settings.seed)
+        if settings.per_class is not None:
+            train, few = limit_per_class(train, facts, settings.per_class, settings.seed)
+            for plane, number in few.items():
+                name = found.dataset.classes[plane]
+                say(f"note: {number} training images of {name}, not {settings.per_class}")
+        ids = [found.dataset.ids[i] for i in usable]
         parts = {"train": [ids[i] for i in train], "test": [ids[i] for i in test]}
         write_file(folder / "parts.json", json.dumps(parts, indent=1, ensure_ascii=False))
 
-    inputs: dict[str, Any] = {"test": settings.test_fraction, "seed": settings.seed}
+    inputs: dict[str, Any] = {
+        "test": settings.test_fraction,
+        "seed": settings.seed,
+        "classes": settings.classes,
+        "per_class": settings.per_class,
+    }
     folder = stages.make("split", inputs, ("read",), work)
     index = {name: i for i, name in enumerate(found.dataset.ids)}
     content = read_json(folder / "parts.json")
@@ -87,3 +103,20 @@ def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
             mend="give more images, or another test_fraction",
         )
     return parts
+
+
+def check_classes(classes: tuple[str, ...] | None, dataset: DataSet) -> None:
+    """Raise InputError for a class that the data does not have."""
+    unknown = [name for name in classes or () if name not in dataset.classes]
+    if unknown:
+        known = ", ".join(dataset.classes) or "none"
+        raise InputError(f"no class {unknown[0]!r}", where=dataset.root, mend=f"it has {known}")
+
+
+def _usable(found: Scan, classes: tuple[str, ...] | None) -> list[int]:
+    """Return the indices of the samples that show no class but these; None: of all."""
+    if classes is None:
+        return list(range(len(found.facts)))
+    check_classes(classes, found.dataset)
+    wanted = {found.dataset.classes.index(name) for name in classes}
+    return [i for i, fact in enumerate(found.facts) if set(fact.planes) <= wanted]

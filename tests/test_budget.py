@@ -108,6 +108,9 @@ def test_what_is_asked_for_is_kept():
     # A method that was named is not left out: it gets the least that is worth it.
     plan = plan_within(PRESETS["minutes"], WITH, Asked(named=True), CORES)
     assert plan.inpaint == FEWEST_INPAINT
+    # Nor is one whose training was: its steps are a wish like any other.
+    plan = plan_within(PRESETS["hour"], WITH, Asked(inpaint=50), SLOW)
+    assert (plan.inpaint, plan.methods) == (50, WITH.methods)
     # Few steps that were asked for are no reason to give up arms.
     plan = plan_within(PRESETS["hour"], WITH, Asked(steps=12), CORES)
     assert (plan.arms, plan.seeds, plan.steps) == (("filtered", "random", "paste"), 3, 12)
@@ -129,6 +132,28 @@ def test_arms_need_their_method_and_the_gate():
     assert plan.minutes["filter"] > 2 * plan.filter * 0.5 / 60
     plan = plan_within(PRESETS["minutes"], replace(LOAD, agreement=False), Asked(), CORES)
     assert plan.minutes["filter"] == pytest.approx(200 * 0.15 / 60, abs=0.01)
+
+
+def test_an_arm_that_cannot_be_is_named_if_it_was_asked_for():
+    bare = replace(LOAD, filter=False)
+    for usual in (
+        plan_within(PRESETS["hour"], bare, Asked(), QUICK),
+        default_plan(bare, Asked(), 200),
+    ):
+        # Random and all would be the filtered arm once more.
+        assert usual.arms[:2] == ("filtered", "paste")
+        assert not {"random", "all"} & {*usual.arms}
+        assert usual.notes == ()
+    asked = Asked(arms=("filtered", "random", "inpaint", "paste"))
+    for plan in (
+        plan_within(PRESETS["hour"], bare, asked, QUICK),
+        default_plan(bare, asked, 200),
+    ):
+        assert plan.arms == ("filtered", "paste")
+        assert plan.notes == (
+            "real+random left out: without the filter it has the same candidates as real+filtered",
+            "real+inpaint left out: no candidate is made by this method",
+        )
 
 
 def test_without_a_budget_defaults_hold():

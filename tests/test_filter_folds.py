@@ -1,11 +1,12 @@
 """The two segmenters: halves by groups, trained once, resumed, and better on their own kind."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 
+from flawsmith.data.dataset import MaskSource
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
 from flawsmith.errors import InputError, Interrupted
@@ -17,6 +18,16 @@ from tests.inpaint_run_helpers import make_source
 from tests.segmenter_helpers import settings
 
 QUICK = settings(steps=2)
+
+
+@dataclass(frozen=True)
+class Turned:
+    """Masks upside down."""
+
+    masks: MaskSource
+
+    def read(self, shape):
+        return self.masks.read(shape)[:, ::-1]
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +84,11 @@ def test_what_is_trained_is_not_trained_again(shapes, quick, monkeypatch):
     again = fold_segmenters(shapes, QUICK, folder, "cpu")
     picture = [np.full((64, 64), 90, np.uint8)]
     assert np.array_equal(first.chances(picture, 1), again.chances(picture, 1))
-    # Other samples and settings have runs of their own.
-    for found, own in ((shapes.select(range(18)), QUICK), (shapes, settings(steps=3))):
+    # Other samples and settings have runs of their own, and so have other masks of the same size.
+    records = tuple(replace(r, masks=Turned(r.masks)) for r in shapes.dataset.records)
+    turned = replace(shapes, dataset=replace(shapes.dataset, records=records))
+    others = ((shapes.select(range(18)), QUICK), (turned, QUICK), (shapes, settings(steps=3)))
+    for found, own in others:
         with pytest.raises(AssertionError, match="trained again"):
             fold_segmenters(found, own, folder, "cpu")
 

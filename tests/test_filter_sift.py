@@ -136,6 +136,16 @@ def test_selection_keeps_its_share_of_each_class_and_lowers_the_kid(world):
     assert 8 <= sum(v.accepted for v in counted.verdicts) <= 10
 
 
+def test_without_segmenters_no_candidate_is_hardest(world):
+    whole = sifted(world, FilterSettings(keep=0.3))
+    found = sifted(world, FilterSettings(keep=0.3, hardest=0.4))
+    assert found.verdicts == whole.verdicts
+    assert any("'hardest' has no effect" in notice for notice in found.notices)
+    assert not any("hardest" in notice for notice in whole.notices)
+    judged = sifted(world, FilterSettings(keep=0.3, hardest=0.4), Seers())
+    assert judged.verdicts != sifted(world, FilterSettings(keep=0.3), Seers()).verdicts
+
+
 def test_neither_workers_nor_the_cache_change_a_verdict(world):
     first = sifted(world, judges=Seers())
     assert sifted(world, judges=Seers(), workers=2) == first

@@ -54,8 +54,10 @@ def test_what_is_too_few():
     assert "6 real samples of 1 parts" in lacking(["a"] * 6)
 
 
-def test_thresholds_travel_as_json():
-    limit = Threshold("pit", "agreement", 0.25, 9, 3)
-    assert limit.to_json()["class"] == "pit"
-    assert Threshold.from_json(limit.to_json()) == limit
+def test_thresholds_name_their_class_in_json():
+    told = Threshold("pit", "agreement", 0.25, 9, 3).to_json()
+    assert told == {"class": "pit", "step": "agreement", "value": 0.25, "real": 9, "groups": 3}
+
+
+def test_codes_number_groups_as_they_come():
     assert codes_of(["b", "a", "b"]).tolist() == [0, 1, 0]

@@ -15,12 +15,14 @@ from flawsmith.evaluate.filtering.reasons import SURPLUS, UNREAL
 from flawsmith.evaluate.segment import judge
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.pipeline.arms import alike, members
+from flawsmith.pipeline.candidates import choose_methods
 from flawsmith.pipeline.costs import Costs
 from flawsmith.pipeline.filtering import can_halve
 from flawsmith.pipeline.gate import Gate, gate_fault, gate_images
 from flawsmith.pipeline.measuring import inpaint_seconds, segment_seconds
-from flawsmith.pipeline.pool import Moved, pool_of
+from flawsmith.pipeline.pool import Moved, only_others, pool_of
 from flawsmith.pipeline.rounds import Rounds
+from flawsmith.pipeline.settings import RunSettings
 from tests.augment_helpers import CLASSES, make_parts, part, surface, write_scan
 from tests.inpaint_run_helpers import setup
 from tests.paired_helpers import counts
@@ -119,6 +121,22 @@ def test_where_nothing_can_be_measured(parts):
     assert "of one group" in gate_fault(parts, one)
     assert can_halve(parts, 0)
     assert not can_halve(one, 0)
+
+
+def test_nothing_made_is_not_a_matter_of_classes(parts):
+    others = {"procedural": replace(parts, dataset=replace(parts.dataset, classes=("a", "b")))}
+    assert only_others(others, CLASSES)
+    assert not only_others({**others, "paste": parts}, CLASSES)
+    # Nothing passed the filter then, and the gate says so.
+    assert not only_others({"paste": parts.select([])}, CLASSES)
+
+
+def test_methods_stand_in_one_order_and_steps_ask_for_the_generator(parts):
+    chosen = RunSettings(methods=("inpaint", "paste", "inpaint"))
+    assert chosen.methods == ("paste", "inpaint")
+    for steps, expected in ((None, False), (5, True)):
+        usable, left_out = choose_methods(parts, RunSettings(inpaint_steps=steps))
+        assert ("inpaint" in {*usable, *left_out}) == expected
 
 
 def test_candidates_of_other_classes_are_in_no_row(tmp_path, parts):

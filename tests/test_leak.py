@@ -7,7 +7,7 @@ import pytest
 
 from flawsmith.data.dataset import DataSet, Record
 from flawsmith.data.leak import check_leaks, leaks, made_leaks
-from flawsmith.data.scan import Facts, Scan
+from flawsmith.data.scan import Facts, Scan, _join_copies
 from flawsmith.errors import InputError
 
 
@@ -39,6 +39,13 @@ def test_shared_groups_are_named():
     assert "1 group (part3)" in leaks(scan_of(("part3", "part3", "10")), TEST)
 
 
+def test_a_group_that_copies_joined_to_another_is_still_known():
+    photos = scan_of(("a", "part1", "00"), ("b", "part2", "00"), ("c", "part2", "01"))
+    joined = _join_copies(photos)
+    assert {fact.group for fact in joined.facts} == {"part1"}
+    assert "1 group (part2)" in leaks(joined, scan_of(("x", "part2", "07")))
+
+
 def test_a_name_of_its_own_is_no_group():
     assert leaks(scan_of(("001", "001", "a")), scan_of(("001", "001", "b"))) == ""
 
@@ -58,6 +65,8 @@ def test_the_same_pixels_are_the_same_picture():
         {"background": "d"},
         {"defects": [{"class": "pit", "donor": "a"}, {"class": "pit", "donor": "c"}]},
         {"defects": [{"class": "pit", "mask": "d"}]},
+        {"defects": [{"class": "pit", "mask": "a+d"}]},
+        {"defects": [{"class": "pit", "mask": "c+a"}]},
     ],
 )
 def test_samples_made_from_test_images(meta):
@@ -77,6 +86,15 @@ def test_samples_of_a_test_group_and_copies_of_test_images():
 def test_names_that_the_training_set_has_too_are_its_own():
     made = scan_of(("s", "001", "12", {"source": "001", "background": "a"}))
     assert made_leaks(made, TRAIN, TEST) == ""
+
+
+def test_joined_masks_and_names_with_the_joining_sign():
+    train = scan_of(("a+c", "part1", "00"))
+    test = scan_of(("c", "part3", "03"), ("d+e", "part4", "04"))
+    for mask, told in {"a+c": "", "a+c+d+e": "(d+e)", "d+e": "(d+e)", "b+c": "(c)"}.items():
+        meta = {"defects": [{"mask": mask}]}
+        found = made_leaks(scan_of(("s", "part1", "10", meta)), train, test)
+        assert (told in found) if told else not found
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ import shutil
 import signal
 import sys
 
+import numpy as np
 import pytest
 import torch
 
+from flawsmith.data.images import write_png
 from flawsmith.errors import EXIT_GATE, EXIT_INTERRUPTED, DoesNotHelp, InputError, Interrupted
 from flawsmith.evaluate.segment import SegmentCheck
 from flawsmith.evaluate.segment_curve import Curve
@@ -221,7 +223,10 @@ def test_accepted_and_from_one_to_the_other(source, tmp_path, gains):
     assert not (out / "dataset" / "synthetic").exists()
     assert (out / "candidates").is_dir()
     gains["real+filtered"] = 0.2
-    told_by(source, out, *quick(tmp_path, gate_steps=8))
+    told_by(source, out, *quick(tmp_path, gate_steps=9))
+    # The same counts of segmenters that learned for less long are another finding.
+    again = told_by(source, out, *quick(tmp_path, gate_steps=8))
+    assert again["gate"]["steps"] == 8
     assert not (out / "candidates").exists()
     assert (out / "dataset" / "synthetic").is_dir()
     # Without the gate nothing is measured, and the same set is there, under its own name.
@@ -311,11 +316,19 @@ def test_when_nothing_can_be_measured_that_is_said(source, tmp_path, gains):
     assert result["methods"]["procedural"]["accepted"] == 0
 
 
-def test_nothing_left_is_not_accepted(source, tmp_path, gains, monkeypatch):
-    monkeypatch.setattr("flawsmith.pipeline.gate.FILTERED", "real+nothing")
-    done = gated(source, tmp_path / "out", *quick(tmp_path))
-    assert str(done.exception).startswith("does not help: no candidate passed the filter")
-    assert not (tmp_path / "out" / "dataset" / "synthetic").exists()
+def test_nothing_left_is_not_accepted(source, tmp_path, gains):
+    # A region without room for any defect: not one candidate can be made.
+    roi, out = tmp_path / "roi.png", tmp_path / "out"
+    write_png(roi, np.pad(np.full((2, 2), 255, np.uint8), ((4, 42), (4, 58))))
+    own = {"methods": ["paste"], "paste": {"roi": str(roi)}}
+    done = gated(source, out, *quick(tmp_path, **own))
+    assert isinstance(done.exception, DoesNotHelp)
+    told = f"does not help: no candidate passed the filter; report {out / 'report.html'}"
+    assert str(done.exception) == told
+    assert "verdict: not accepted: no candidate passed the filter" in done.stdout
+    assert gains["calls"] == []
+    assert not (out / "dataset" / "synthetic").exists()
+    assert not (out / "candidates").exists()
 
 
 def test_the_day_shows_whether_the_steps_suffice(source, tmp_path, gains, monkeypatch):

@@ -86,6 +86,7 @@ def test_dry_run_writes_nothing(source, tmp_path):
         ("paste: {blend: glue}", "settings of paste: blend: input should be 'feather'"),
         ("paste: {glue: 1}", "settings of paste: no such setting: glue"),
         ("paste: {method: classical}", "settings of paste: its method is settled by its name"),
+        ("inpaint: {train: {glue: 1}}", "no such setting: glue"),
         ("seeds: 1", "seeds: input should be greater than or equal to 2, found '1'"),
         ("arms: [glue]", "arms.0: input should be 'filtered', 'random', 'paste'"),
         ("segment: {steps: 9}", "settings of segment: steps is no setting here (mend: set gate_s"),

@@ -190,6 +190,15 @@ def test_the_verdict_is_a_function_of_counts(sets):
     assert SegmentCheck.from_json(json.loads(json.dumps(done.to_json()))) == done
 
 
+def test_samples_of_unknown_label_are_not_counted_as_learned_from(sets):
+    arm, base = arms(seeds=2)
+    real = sets[0]
+    facts = (replace(real.facts[0], label="unknown"), *real.facts[1:])
+    given = {"real": base, "real+x": arm}
+    done = judge(given, settings=quick(), real=Scan(real.dataset, facts), added={})
+    assert (done.real, done.real_groups) == (9, 9)
+
+
 def test_sets_that_cannot_be_compared(sets, tmp_path):
     real, _, test = sets
     other = replace(real, dataset=replace(real.dataset, classes=("pit",)))

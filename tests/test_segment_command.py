@@ -142,6 +142,8 @@ def test_mistakes_are_one_line(folders, tmp_path):
     config.write_text("stepps: 3\n")
     assert "no such setting: stepps" in refusal_of(*words, "--config", config)
     assert "--curve looks at --train alone" in refusal_of(*words, "--curve")
+    alone = ("--train", folders / "real", "--curve", "--allow-leak")
+    assert "leave --add, --test and --allow-leak out" in refusal_of(*alone)
     other = tmp_path / "other"
     other.mkdir()
     (marks(other, "made", BRIGHT).dataset.root / "classes.txt").write_text("pit\n")
@@ -167,7 +169,25 @@ def test_the_curve(folders, monkeypatch, tmp_path):
     )
     result = json.loads(run(*words, "--json").stdout)
     assert result["means"] == pytest.approx([0.4, 0.5, 0.502])
+    assert result["skipped"] == []
     assert asked[0] == (100, tmp_path, {"device": "auto", "precision": "no"})
+    # Another seed holds out other parts: its runs must not meet those of the first in the cache.
+    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path))
+    for seed in (0, 1, 0):
+        run(*words[:-2], "--seed", seed)
+    kept = [folder for _, folder, _ in asked[-3:]]
+    assert kept[0] == kept[2] != kept[1]
+
+
+def test_what_was_skipped_is_in_the_json(folders, told, tmp_path):
+    made = marks(tmp_path, "made", DARK, DARK).dataset.root
+    (made / "images" / "000.png").write_bytes(b"no picture")
+    words = (*sets(folders), "--add", made, "--runs", tmp_path / "runs", "--on-error", "skip")
+    done = run(*words, "--json")
+    assert done.exit_code == 0, done.exception
+    assert [entry.partition(":")[0] for entry in json.loads(done.stdout)["skipped"]] == [
+        "images/000.png"
+    ]
 
 
 @pytest.fixture(scope="module")

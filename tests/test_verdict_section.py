@@ -109,8 +109,14 @@ def test_what_was_not_measured_is_not_accepted() -> None:
     # A check of other arms says nothing of this one, however well they did.
     other = check(finding("real+paste", "real", 0.1, 0.05, 0.2), RANDOM)
     assert state_of(other) == "not measured"
-    empty = replace(DECISION, images=0, missing="no candidate passed the filter")
-    assert "not known: no candidate passed the filter." in shown(other, empty).text
+    assert "Not measured." in shown(other).text
+
+
+def test_where_nothing_passed_nothing_is_accepted() -> None:
+    page = shown(None, replace(DECISION, images=0, missing="no candidate passed the filter"))
+    assert "Not accepted: no candidate passed the filter." in page.text
+    assert "Nothing is accepted." in page.text
+    assert "easure" not in page.text
 
 
 def test_rivals_are_told_in_words() -> None:

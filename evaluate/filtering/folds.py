@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from flawsmith import __version__
 from flawsmith.data.scan import Scan
 from flawsmith.data.split import split_groups
 from flawsmith.data.staging import job_digest
 from flawsmith.data.symmetry import flips_of
 from flawsmith.errors import InputError
+from flawsmith.evaluate.segment_runs import content_digest
 from flawsmith.evaluate.segmenter.predict import Predictor, load_predictor
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.segmenter.sources import arm_of
@@ -87,9 +89,9 @@ def _trained(
     job = {
         "settings": settings.deciding(real_only=True),
         "loop": loop.deciding(fixed_length=True),
-        "classes": real.dataset.classes,
+        "flawsmith": __version__,
         "flips": flips,
-        "samples": sorted([fact.id, fact.digest, fact.pixels] for fact in real.facts),
+        "samples": content_digest(real),
     }
     digest = job_digest(job)
     run = folder / digest[:32]

@@ -1,35 +1,31 @@
-"""The filter on folders: candidates and real samples in, accepted pairs and all verdicts out."""
+"""The filter on folders: candidates and real samples in, accepted pairs and all verdicts out.
 
-import json
-import shutil
-from collections import Counter
-from collections.abc import Iterator
+With test images the gate decides in the end; no file of theirs is opened before all thresholds are
+settled and every candidate is judged.
+"""
+
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flawsmith.data.build import build
-from flawsmith.data.collected import Collected, Entry
 from flawsmith.data.dataset import DataSet
-from flawsmith.data.formats import CONVERTIBLE, ReadOptions, read_dataset
-from flawsmith.data.jobs import Show, describe_job, open_source, quiet
+from flawsmith.data.formats import ReadOptions, read_dataset
+from flawsmith.data.jobs import Show, check_apart, describe_job, open_source, quiet
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.staging import staged
 from flawsmith.data.tables import read_json
-from flawsmith.data.writing import Spec, write_file, write_lines
-from flawsmith.evaluate.certificate import decision
 from flawsmith.evaluate.distance import Compute
 from flawsmith.evaluate.feature_store import FeatureStore, default_folder
 from flawsmith.evaluate.features import open_extractor
-from flawsmith.evaluate.filtering.checks import check_candidates, method_of
-from flawsmith.evaluate.filtering.filtering import Sifted, sift
+from flawsmith.evaluate.filtering.checks import check_candidates
+from flawsmith.evaluate.filtering.filtering import sift
 from flawsmith.evaluate.filtering.folds import FoldMasks, fold_segmenters
+from flawsmith.evaluate.filtering.gate import Gate, measure
+from flawsmith.evaluate.filtering.output import ACCEPTED, RESULT, write
 from flawsmith.evaluate.filtering.settings import FilterSettings
 from flawsmith.progress import say
 
-ACCEPTED = "accepted"
-SAMPLES = "samples.jsonl"
-RESULT = "filter.json"
 SEGMENTERS = "segmenters"
 
 
@@ -54,6 +50,7 @@ def filter_folder(
     settings: FilterSettings,
     *,
     options: ReadOptions | None = None,
+    gate: Gate | None = None,
     machine: Machine | None = None,
     overwrite: bool = False,
     show: Show = quiet,
@@ -62,8 +59,10 @@ def filter_folder(
 
     ``out/accepted`` is a data set in the candidates' format, each sample with its scores;
     ``out/samples.jsonl`` has a line a candidate; ``out/filter.json`` is the JSON-able result:
-    thresholds, counts, notices. ``options`` say how ``real`` is read. Raises InputError for
-    unusable input, OutputError when ``out`` cannot be written.
+    thresholds, counts, notices. With a gate that refuses what passed, the same data set lies in
+    ``out/candidates`` instead, nothing is accepted, and ``helps`` is False (None without a gate).
+    ``options`` say how real images are read. Raises InputError for unusable input, Interrupted
+    while training, OutputError when ``out`` cannot be written.
     """
     options, machine = options or ReadOptions(), machine or Machine()
     extractor = open_extractor("lite0")
@@ -74,18 +73,26 @@ def filter_folder(
     job = describe_job("filter", made, options, {**chosen, "segmenter": machine.segmenter})
     job["real"] = describe_job("filter", known, options, {})["source"]
     job["features"] = extractor.version
+    if gate:
+        check_apart(gate.test, out)
+        job["gate"] = gate.describe()
     with staged(out, job, overwrite=overwrite) as stage:
         if stage.done:
             say(f"{out} is complete already")
         else:
-            found, against = _scanned(made, known, options, machine.workers, show)
+            found, against = (_scanned(d, options, machine, show) for d in (made, known))
             check_candidates(found, against)
             cache = machine.cache or default_folder()
             compute = Compute(FeatureStore(cache, extractor.version), machine.device)
             folds = _folds(against, settings, cache, machine)
             workers = machine.workers
             sifted = sift(found, against, settings, extractor, compute, folds, workers=workers)
-            _write(stage.path, found, sifted, job, workers)
+            judged = None
+            if gate:
+                read = partial(_tested, options=options, machine=machine, show=show)
+                verdicts = sifted.verdicts
+                judged = measure(found, against, verdicts, gate, read, cache, machine.device)
+            write(stage.path, found, sifted, judged, job, workers)
     result: dict[str, Any] = read_json(out / RESULT)
     return result
 
@@ -95,66 +102,17 @@ def read_accepted(out: Path) -> DataSet:
     return read_dataset(out / ACCEPTED)
 
 
-def _scanned(
-    made: DataSet, known: DataSet, options: ReadOptions, workers: int, show: Show
-) -> tuple[Scan, Scan]:
-    found, against = (scan(d, workers=workers, on_error=options.on_error) for d in (made, known))
-    for entry in (found, against):
-        show(entry.dataset)
-    return found, against
+def _scanned(dataset: DataSet, options: ReadOptions, machine: Machine, show: Show) -> Scan:
+    found = scan(dataset, workers=machine.workers, on_error=options.on_error)
+    show(found.dataset)
+    return found
+
+
+def _tested(folder: Path, options: ReadOptions, machine: Machine, show: Show) -> Scan:
+    return _scanned(read_dataset(folder, options), options, machine, show)
 
 
 def _folds(real: Scan, settings: FilterSettings, cache: Path, machine: Machine) -> FoldMasks | None:
     if not machine.segmenter:
         return None
     return fold_segmenters(real, settings.segmenter(), cache / SEGMENTERS, machine.device)
-
-
-def _write(root: Path, found: Scan, sifted: Sifted, job: dict[str, Any], workers: int) -> None:
-    made = found.dataset
-    lines = list(_lines(made, sifted))
-    before = root / SAMPLES
-    if before.is_file() and before.read_text("utf-8").splitlines() != lines:
-        # Begun on another device, where a close call went otherwise: half of each is neither.
-        shutil.rmtree(root / ACCEPTED, ignore_errors=True)
-    write_lines(before, lines)
-    pairs = list(zip(made.records, sifted.verdicts, strict=True))
-    entries = tuple(Entry(r, made.classes, decision(v)) for r, v in pairs if v.accepted)
-    build(
-        root / ACCEPTED,
-        Collected(entries, made.classes),
-        len(entries),
-        format_name=made.format if made.format in CONVERTIBLE else "folder",
-        spec=Spec(made.classes, overlap=found.overlap),
-        made_by=job,
-        workers=workers,
-        label="write accepted",
-    )
-    content = json.dumps(_result(made, sifted, job["settings"]), indent=2, ensure_ascii=False)
-    write_file(root / RESULT, content + "\n")
-
-
-def _lines(made: DataSet, sifted: Sifted) -> Iterator[str]:
-    for record, verdict in zip(made.records, sifted.verdicts, strict=True):
-        line = {
-            "id": verdict.id,
-            "method": method_of(record),
-            "classes": verdict.classes,
-            "accepted": verdict.accepted,
-            "reason": verdict.reason,
-            "scores": verdict.scores,
-        }
-        yield json.dumps(line, ensure_ascii=False)
-
-
-def _result(made: DataSet, sifted: Sifted, settings: dict[str, Any]) -> dict[str, Any]:
-    reasons = Counter(v.reason for v in sifted.verdicts if not v.accepted)
-    return {
-        "candidates": len(made),
-        "accepted": sum(v.accepted for v in sifted.verdicts),
-        "rejected": dict(reasons.most_common()),
-        "classes": [entry.to_json() for entry in sifted.selected],
-        "thresholds": [entry.to_json() for entry in sifted.thresholds],
-        "notices": list(sifted.notices),
-        "settings": settings,
-    }

@@ -7,7 +7,9 @@ CONTRADICTED = "contradicted by segmenters trained on real samples"
 COPY = "near copy of a real defect"
 TWIN = "near copy of another candidate"
 SURPLUS = "not selected: others match the real ones better"
-REASONS = (UNREAL, CONTRADICTED, COPY, TWIN, SURPLUS)
+# What the gate says of each where the set as a whole does not help.
+REFUSED = "passed the filter, but training with what passed it is not shown to help"
+REASONS = (UNREAL, CONTRADICTED, COPY, TWIN, SURPLUS, REFUSED)
 
 
 def is_certified(verdict: Verdict) -> bool:

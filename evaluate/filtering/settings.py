@@ -61,3 +61,9 @@ class FilterSettings(Settings):
             raise InputError("segment has steps", mend="give them as steps, beside segment")
         given = {"seed": self.seed, "steps": self.steps, **self.segment}
         return load_settings(SegmentSettings, None, given)
+
+    def gate(self, seeds: int | None = None, steps: int | None = None) -> SegmentSettings:
+        """Return the settings of the gate's segmenters: a longer training, all else as above."""
+        given = {"seeds": seeds, "steps": steps}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return load_settings(SegmentSettings, None, {"seed": self.seed, **self.segment, **chosen})

@@ -112,7 +112,10 @@ class Sieve:
     def by_agreement(self, judges: Judges | None) -> None:
         """Reject what segmenters see less of than of real defects that they do not know."""
         if judges is None:
-            self.notices.append("agreement with segmenters not judged: there are none")
+            unjudged = "agreement with segmenters not judged: there are none"
+            if self.settings.hardest < 1:
+                unjudged += ", so that 'hardest' has no effect"
+            self.notices.append(unjudged)
             return
         known = [
             (entry, self.known.facts[entry.sample].group)
@@ -153,7 +156,9 @@ class Sieve:
         if self.settings.count is not None:
             share = min(1.0, self.settings.count / len(self.reasons))
         hardness = {i: s["hardness"] for i, s in enumerate(self.scores) if "hardness" in s}
-        pool = Pool(left, quotas_of(total, counts, share), hardness, self.settings.hardest)
+        # Where nobody knows what is hard, the hardest ones would be the first ones.
+        hardest = self.settings.hardest if hardness else 1.0
+        pool = Pool(left, quotas_of(total, counts, share), hardness, hardest)
         kept = choose(pool, self.made_crops, self.real_crops)
         self._reject(sorted(set(self._left()) - set(kept)), SURPLUS)
         survivors = self._members(kept)

@@ -20,7 +20,8 @@ class Threshold:
     """What a step asks of a class.
 
     quality: the largest distance to a real crop; agreement: the smallest overlap; copies: the
-    distance at which a near copy begins. real: the real samples behind it, groups: their parts.
+    distance at which a near copy begins. real: the real crops behind it (samples for agreement),
+    groups: their parts.
     """
 
     name: str
@@ -32,10 +33,6 @@ class Threshold:
     def to_json(self) -> dict[str, Any]:
         content = asdict(self)
         return {"class": content.pop("name"), **content}
-
-    @staticmethod
-    def from_json(content: dict[str, Any]) -> "Threshold":
-        return Threshold(**{"name" if k == "class" else k: v for k, v in content.items()})
 
 
 def lacking(groups: Sequence[str]) -> str:

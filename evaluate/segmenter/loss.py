@@ -36,7 +36,7 @@ def soft_dice(
     Milletari et al. 2016, "V-Net", section 3, with plain sums instead of squares, and pooled over
     the batch: so a false alarm on a clean crop counts too, as it does in the check's pooled IoU. A
     sample's own Dice cannot tell one wrong pixel from thousands where it shows no defect; trained
-    with it, the network alarmed on nearly every clean image (docs/segment.md).
+    with it, the network alarmed on nearly every clean image (docs/decisions.md).
 
     over_all: makes a mean over this process's samples one over all processes'; the gradients of
     what it returns are averaged over them by the loop. 0 if the batch shows no class.
