@@ -15,6 +15,7 @@ from flawsmith.data.staging import job_digest
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.errors import InputError
+from flawsmith.evaluate.filtering.reasons import NOTHING, REFUSED
 from flawsmith.evaluate.segment import SegmentCheck, check_sets, judge
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.pipeline.arms import BASE, FILTERED, PASTE, RANDOM
@@ -33,9 +34,6 @@ State = Literal["accepted", "not accepted", "not measured"]
 RESULT = "check.json"
 RUNS = "gate-runs"
 RUN = "run"
-# What is rejected with the whole set.
-REFUSED = "passed the filter, but training with what passed it is not shown to help"
-NOTHING = "no candidate passed the filter"
 # Share of a budget that is left for what follows the gate.
 AFTER = 0.03
 

@@ -15,7 +15,7 @@ from flawsmith.data.leak import check_leaks
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError, printable
 from flawsmith.evaluate.certificate import Verdict
-from flawsmith.evaluate.filtering.reasons import REFUSED
+from flawsmith.evaluate.filtering.reasons import NOTHING, REFUSED
 from flawsmith.evaluate.filtering.selection import random_subset
 from flawsmith.evaluate.segment import REAL, SegmentCheck, check
 from flawsmith.evaluate.segment_runs import default_runs
@@ -23,7 +23,6 @@ from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.progress import say
 
 FILTERED, RANDOM = f"{REAL}+filtered", f"{REAL}+random"
-NOTHING = "no candidate passed the filter"
 
 
 @dataclass(frozen=True)

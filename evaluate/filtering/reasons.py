@@ -7,8 +7,9 @@ CONTRADICTED = "contradicted by segmenters trained on real samples"
 COPY = "near copy of a real defect"
 TWIN = "near copy of another candidate"
 SURPLUS = "not selected: others match the real ones better"
-# What the gate says of each where the set as a whole does not help.
+# What the gate says where the whole set does not help, and where nothing is left of it.
 REFUSED = "passed the filter, but training with what passed it is not shown to help"
+NOTHING = "no candidate passed the filter"
 REASONS = (UNREAL, CONTRADICTED, COPY, TWIN, SURPLUS, REFUSED)
 
 
