@@ -63,7 +63,9 @@ def check(
     }
     wanted = [("real+filtered", "real+random"), ("real+filtered", "real+paste")]
     pairs = [pair for pair in wanted if gains.keys() >= {*pair}]
-    real: Any = SimpleNamespace(facts=[SimpleNamespace(group=f"part {i // 3}") for i in range(60)])
+    real: Any = SimpleNamespace(
+        facts=[SimpleNamespace(group=f"part {i // 3}", label="good") for i in range(60)]
+    )
     added = dict.fromkeys(gains, 132)
     settings = SegmentSettings(seeds=seeds)
     return judge(counts, settings=settings, real=real, added=added, pairs=pairs, leak=leak)

@@ -170,7 +170,7 @@ def test_the_curve(folders, monkeypatch, tmp_path):
     result = json.loads(run(*words, "--json").stdout)
     assert result["means"] == pytest.approx([0.4, 0.5, 0.502])
     assert result["skipped"] == []
-    assert asked[0] == (100, tmp_path, {"device": "auto", "precision": "no"})
+    assert asked[0] == (100, tmp_path, {"device": "auto", "precision": "auto"})
     # Another seed holds out other parts: its runs must not meet those of the first in the cache.
     monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path))
     for seed in (0, 1, 0):
