@@ -89,16 +89,20 @@ def rejected_section(
     heaps: Sequence[Heap],
     classes: Sequence[str],
     thresholds: Sequence[Mapping[str, Any]] = (),
+    *,
+    measured: bool = True,
 ) -> Section:
     """Candidates by their fate, with masks outlined and scores told.
 
-    thresholds: what the filter took from real data, as ``Threshold.to_json`` gives them.
+    thresholds: what the filter took from real data, as ``Threshold.to_json`` gives them. measured:
+    whether training with the data was tried; else what is not rejected is not called accepted.
     """
     context = {
         "heaps": [
             {"reason": heap.reason, "total": heap.total, "tiles": _tiles(heap.shown, classes)}
             for heap in heaps
         ],
+        "measured": measured,
         "accepted": any(not heap.reason for heap in heaps),
         "total": sum(heap.total for heap in heaps),
         "thresholds": thresholds,

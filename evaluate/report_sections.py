@@ -13,9 +13,11 @@ from flawsmith.data.manifest import class_colours
 from flawsmith.data.scan import Facts
 from flawsmith.evaluate.pictures import pair_rows
 from flawsmith.evaluate.report import Section
+from flawsmith.evaluate.segmenter.schedule import Schedule
 from flawsmith.sample import LABELS, Sample
 
 SKIPPED_SHOWN = 50
+USUAL = Schedule()
 SIZES_SHOWN = 6
 
 
@@ -192,12 +194,14 @@ def usage_section(
     parts: Mapping[str, Mapping[str, int]],
     *,
     overlap: bool = False,
+    schedule: Schedule = USUAL,
 ) -> Section:
     """How to train with the output, as snippets that are ready to copy.
 
     dataset_path: the folder with ``train``, ``test`` and ``synthetic``; format: theirs.
     parts: label counts of each part that was written (as ``dataset.json`` holds them).
-    overlap: whether classes overlap, so that masks lie in one folder a class.
+    overlap: whether classes overlap, so that masks lie in one folder a class. schedule: how long
+    synthetic samples are shown first, and how many.
     """
     totals = {name: sum(labels.values()) for name, labels in parts.items()}
     folder = dataset_path.rstrip("/") if format == "folder" else "folder-format"
@@ -209,6 +213,7 @@ def usage_section(
         "synthetic": totals.get("synthetic", 0) > 0,
         "clean": parts.get("train", {}).get("good", 0) > 0,
         "overlap": overlap,
+        "schedule": schedule,
         # A JSON text is a Python text, too, and a YAML text, whatever the name is.
         "literal": json.dumps(folder, ensure_ascii=False),
         "shell": {name: shlex.quote(f"{dataset_path.rstrip('/')}/{name}") for name in totals},

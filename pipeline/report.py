@@ -128,12 +128,15 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
         lambda method, place: load_one(made_by[method], place, classes),
         seed=seed,
     )
-    yield rejected_section(shown, classes, run.filtered.facts["thresholds"])
+    measured = run.gate.state != "not measured"
+    yield rejected_section(shown, classes, run.filtered.facts["thresholds"], measured=measured)
     yield provenance_section(_provenance(stages, origin, run.plan))
     labels = {name: read_json(own / MANIFEST)["labels"] for name, own in run.sets.items()}
     labels.pop(CANDIDATES, None)
     form = str(read_json(run.sets["train"] / MANIFEST)["format"])
-    yield usage_section(DATASET, form, classes, labels, overlap=found.overlap)
+    yield usage_section(
+        DATASET, form, classes, labels, overlap=found.overlap, schedule=segment.schedule
+    )
 
 
 def _summary(run: Results) -> list[Fact]:

@@ -83,6 +83,12 @@ def test_thresholds_are_told_with_what_they_come_from() -> None:
     assert re.search(r"Accepted\s+<span", text)
 
 
+def test_what_was_not_measured_is_not_called_accepted() -> None:
+    text, _ = render([rejected_section([Heap("", 1, ())], CLASSES, measured=False)])
+    assert "Passed the checks" in text
+    assert not re.search(r"Accepted\s+<span", text)
+
+
 def test_names_are_escaped_and_nothing_is_said() -> None:
     candidate = Candidate(draw(EVIL, {0}), EVIL, {EVIL: 1.0})
     text, _ = shown([Heap(EVIL, 1, (candidate,))])
