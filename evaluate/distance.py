@@ -49,6 +49,21 @@ class Compute:
     floors: dict[tuple[str, str], Floors] = field(default_factory=dict)
 
 
+def features_of(
+    dataset: DataSet, chosen: Sequence[Look], extractor: Extractor, compute: Compute, label: str
+) -> Array:
+    """Return (N, D) float32: the features of pictures of a data set."""
+    return extract(
+        extractor,
+        [look.key for look in chosen],
+        Pictures(dataset, chosen),
+        device=compute.device,
+        batch=compute.batch,
+        store=compute.store,
+        label=label,
+    )
+
+
 @dataclass(frozen=True)
 class Measured:
     """The distances and the data sets they are about."""
@@ -175,15 +190,7 @@ class _Shelf:
         ]
         if places:
             chosen = [self.seen[i] for i in places]
-            found = extract(
-                extractor,
-                [look.key for look in chosen],
-                Pictures(self.dataset, chosen),
-                device=compute.device,
-                batch=compute.batch,
-                store=compute.store,
-                label=label,
-            )
+            found = features_of(self.dataset, chosen, extractor, compute, label)
             self.features = dict(zip(places, found, strict=True))
 
     def side(self, view: View, scope: str) -> Side:

@@ -19,6 +19,7 @@ from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.verdict import FEWEST_GROUPS, Finding
 
 REAL = "real"
+FILTERED, RANDOM = f"{REAL}+filtered", f"{REAL}+random"
 HEADLINE = "mIoU"
 # The Dice of each class says the same as its IoU: the arms' own figures hold it.
 LEFT_OUT = "Dice "
@@ -77,6 +78,10 @@ class SegmentCheck:
         """Return the mIoU's finding about an arm, against ``self.base`` unless another is named."""
         pair = (arm, base or self.base)
         return {(found.arm, found.base): found for found in self.findings}[pair]
+
+    def warned(self, said: str) -> str:
+        """Return what is said of the check, behind a warning if its test is not to be trusted."""
+        return f"NOT TO BE TRUSTED ({self.leak}): {said}" if self.leak else said
 
     def to_json(self) -> dict[str, Any]:
         own: dict[str, Any] = dict(vars(self))

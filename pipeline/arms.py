@@ -5,18 +5,16 @@ from collections.abc import Iterable, Sequence
 from flawsmith.evaluate.certificate import Verdict
 from flawsmith.evaluate.filtering.reasons import is_certified
 from flawsmith.evaluate.filtering.selection import random_subset
+from flawsmith.evaluate.segment import REAL
 from flawsmith.pipeline.settings import Arm, RunMethod
 from flawsmith.seeding import rng
 
-BASE = "real"
-FILTERED = "real+filtered"
-RANDOM = "real+random"
-PASTE = "real+paste"
+PASTE = f"{REAL}+paste"
 
 
 def arm_name(arm: Arm) -> str:
     """Return what an arm is called in the check."""
-    return f"{BASE}+{arm}"
+    return f"{REAL}+{arm}"
 
 
 def members(

@@ -20,6 +20,9 @@ from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.stages import Stages
 
 Verdicts = dict[RunMethod, list[Verdict]]
+# The stage of the generator's training, in there its run, and beside that its weights' SHA-256:
+# candidates stay good when the weights are removed.
+TRAINING, TRAINED, DIGEST = "inpaint", "run", "weights.sha256"
 Scans = dict[RunMethod, Scan]
 FACTS = "facts.jsonl"
 VERDICTS = "verdicts.jsonl"

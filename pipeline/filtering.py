@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flawsmith.data.scan import Scan
-from flawsmith.data.split import split_groups
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file, write_lines
-from flawsmith.evaluate.certificate import Verdict
 from flawsmith.evaluate.distance import Compute
 from flawsmith.evaluate.features import Extractor, open_extractor
+from flawsmith.evaluate.filtering.halves import can_halve
+from flawsmith.evaluate.filtering.reasons import sample_line
 from flawsmith.evaluate.filtering.settings import FilterSettings
 from flawsmith.pipeline.candidates import VERDICTS, Scans, Verdicts, read_verdicts
 from flawsmith.pipeline.distances import store_of
 from flawsmith.pipeline.pool import Pool, is_outside, pool_of
-from flawsmith.pipeline.settings import RunMethod, RunSettings
+from flawsmith.pipeline.settings import RunSettings
 from flawsmith.pipeline.stages import Stages
 from flawsmith.progress import say
 
@@ -27,7 +27,6 @@ RESULT = "filter.json"
 FOLDS = "segmenters"
 # Why what was drawn under a class of its own is not kept where the gate decides.
 OUTSIDE = "of a class that no real sample shows: nothing can be measured of it"
-HALVES = (0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,7 @@ class _Work:
             compute,
             masks,
         )
-        facts = {
-            "thresholds": [entry.to_json() for entry in found.thresholds],
-            "classes": [entry.to_json() for entry in found.selected],
-            "notices": list(found.notices),
-        }
+        facts = found.facts()
         lines = (json.dumps(asdict(verdict), ensure_ascii=False) for verdict in found.verdicts)
         write_lines(folder / VERDICTS, lines)
         write_file(folder / RESULT, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
@@ -134,19 +129,13 @@ def _without_outside(verdicts: Verdicts, classes: tuple[str, ...]) -> Verdicts:
     }
 
 
-def can_halve(real: Scan, seed: int) -> bool:
-    """Tell whether both halves of the groups show a defect, so that a segmenter can learn."""
-    parts = split_groups(real.facts, HALVES, seed)
-    return all(any(real.facts[i].planes for i in part) for part in parts)
-
-
 def _folds(stages: Stages, train: Scan, chosen: FilterSettings, device: str) -> None:
     from flawsmith.evaluate.filtering.folds import fold_segmenters
 
     segmenter = chosen.segmenter()
     inputs = {
         "settings": segmenter.deciding(real_only=True),
-        "loop": segmenter.loop(segmenter.seed).deciding(fixed_length=True),
+        "loop": segmenter.loop(segmenter.seed, device=device).deciding(fixed_length=True),
     }
 
     def work(folder: Path) -> None:
@@ -164,15 +153,4 @@ def _read(folder: Path, verdicts: Verdicts) -> Filtered:
 
 def sample_lines(verdicts: Verdicts) -> list[dict[str, Any]]:
     """Return a line a candidate, as ``samples.jsonl`` of ``flawsmith filter`` has them."""
-    return [_line(method, verdict) for method, found in verdicts.items() for verdict in found]
-
-
-def _line(method: RunMethod, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "id": verdict.id,
-        "method": method,
-        "classes": verdict.classes,
-        "accepted": verdict.accepted,
-        "reason": verdict.reason,
-        "scores": verdict.scores,
-    }
+    return [sample_line(method, verdict) for method, found in verdicts.items() for verdict in found]

@@ -15,10 +15,10 @@ from flawsmith.data.staging import job_digest
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.errors import InputError
-from flawsmith.evaluate.filtering.reasons import NOTHING, REFUSED
-from flawsmith.evaluate.segment import SegmentCheck, check_sets, judge
+from flawsmith.evaluate.filtering.reasons import NOTHING, refused
+from flawsmith.evaluate.segment import FILTERED, RANDOM, REAL, SegmentCheck, check_sets, judge
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
-from flawsmith.pipeline.arms import BASE, FILTERED, PASTE, RANDOM
+from flawsmith.pipeline.arms import PASTE
 from flawsmith.pipeline.budget import FEWEST_SEEDS, Plan
 from flawsmith.pipeline.candidates import Verdicts
 from flawsmith.pipeline.rounds import Rounds
@@ -63,8 +63,7 @@ class Gate:
         """The verdict in one sentence, with the numbers."""
         if self.check is None:
             return f"{self.state}: {self.missing}"
-        said = f"{self.state}: {self.check.finding(FILTERED).sentence}"
-        return f"NOT TO BE TRUSTED ({self.check.leak}): {said}" if self.check.leak else said
+        return self.check.warned(f"{self.state}: {self.check.finding(FILTERED).sentence}")
 
     def with_notice(self, notice: str) -> "Gate":
         """Return the same with one more thing to say."""
@@ -74,10 +73,7 @@ class Gate:
         """Return the last word on each candidate: where the set does not help, none is accepted."""
         if self.state != "not accepted":
             return verdicts
-        return {
-            method: [replace(v, reason=REFUSED) if v.accepted else v for v in found]
-            for method, found in verdicts.items()
-        }
+        return {method: refused(found) for method, found in verdicts.items()}
 
 
 def gate_fault(train: Scan, test: Scan) -> str:
@@ -164,7 +160,7 @@ class _Runs:
         from flawsmith.evaluate.segment_runs import RunPlan, entry_of
 
         self.stages, self.train, self.test = stages, train, test
-        self.arms: dict[str, Scan | None] = {BASE: None} | dict(added)
+        self.arms: dict[str, Scan | None] = {REAL: None} | dict(added)
         self.settings = settings
         self.plan = RunPlan(settings, device)
         # An arm keeps the pictures that it has read: one at a time is enough.
@@ -201,16 +197,20 @@ class _Runs:
 
         flips, source = self.known[name]
         inputs = {
-            "settings": self.settings.deciding(real_only=name == BASE),
+            "settings": self.settings.deciding(real_only=name == REAL),
             "loop": self.plan.loop(seed).deciding(fixed_length=True),
             "flips": flips,
             "source": source,
         }
 
+        made: list[Counts] = []
+
         def work(folder: Path) -> None:
-            run_arm(self._entry(name), seed, self.test, folder / RUN, self.plan)
+            made.append(run_arm(self._entry(name), seed, self.test, folder / RUN, self.plan))
 
         folder = self.stages.make(self._stage(name, seed), inputs, (), work)
+        if made:
+            return made[0]
         # At once, unless the test set is another one: the same weights then predict it.
         return run_arm(self._entry(name), seed, self.test, folder / RUN, self.plan)
 

@@ -9,18 +9,13 @@ from flawsmith.data.writing import write_file
 from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.inpaint.prepare import open_run, prepare
 from flawsmith.inpaint.training import Setup, setup_of, train_on
-from flawsmith.pipeline.candidates import Made, made_in, make_in
+from flawsmith.pipeline.candidates import DIGEST, TRAINED, TRAINING, Made, made_in, make_in
 from flawsmith.pipeline.settings import RunSettings
 from flawsmith.pipeline.stages import Stages
 from flawsmith.settings import load_settings
 from flawsmith.train.devices import pick_device
 from flawsmith.train.runs import WEIGHTS
 from flawsmith.train.weights import file_sha256
-
-TRAINING = "inpaint"
-RUN = "run"
-# The weights' SHA-256, kept beside the run: candidates stay good when the weights are removed.
-DIGEST = "weights.sha256"
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ def paint_stage(
     }
     source = {"split": stages.digests["split"]}
     trained = stages.make(
-        TRAINING, decided, ("split",), lambda folder: _train(train, folder / RUN, plan, source)
+        TRAINING, decided, ("split",), lambda folder: _train(train, folder / TRAINED, plan, source)
     )
     inputs = {
         **plan.apply.model_dump(mode="json"),
@@ -69,7 +64,7 @@ def paint_stage(
         "candidates-inpaint",
         inputs,
         ("split", TRAINING),
-        lambda folder: _paint(train, trained / RUN, folder, plan.apply, device, workers),
+        lambda folder: _paint(train, trained / TRAINED, folder, plan.apply, device, workers),
     )
     return made_in(folder, train, plan.apply.count)
 

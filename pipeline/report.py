@@ -25,7 +25,7 @@ from flawsmith.evaluate.report import Fact, Section, write_report
 from flawsmith.evaluate.report_sections import counts_section, input_section, usage_section
 from flawsmith.evaluate.verdict_section import Decision, verdict_section
 from flawsmith.pipeline.budget import Plan
-from flawsmith.pipeline.candidates import Made, Verdicts
+from flawsmith.pipeline.candidates import DIGEST, TRAINED, TRAINING, Made, Verdicts
 from flawsmith.pipeline.curve import Trained
 from flawsmith.pipeline.filtering import Filtered
 from flawsmith.pipeline.gate import Gate
@@ -35,9 +35,6 @@ from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.shown import grid, load_one
 from flawsmith.pipeline.source import Parts
 from flawsmith.pipeline.stages import Stages
-
-# The stage of the generator's training, and its run in there.
-TRAINING, RUN, DIGEST = "inpaint", "run", "weights.sha256"
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
     yield verdict_section(run.gate.check, decision)
     yield input_section(found.dataset, found.facts, run.parts)
     if TRAINING in stages.digests:
-        yield curves_section(TRAINING, read_training(stages.place(TRAINING) / RUN))
+        yield curves_section(TRAINING, read_training(stages.place(TRAINING) / TRAINED))
     yield counts_section([method_counts(m, run.made[m], run.last[m]) for m in run.made])
     train = found.select(run.parts["train"])
     for method, made in run.made.items():

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.data.scan import Scan
-from flawsmith.evaluate.distance import Compute
-from flawsmith.evaluate.features import Extractor, extract
-from flawsmith.evaluate.looks import Look, Pictures, crop_boxes
+from flawsmith.evaluate.distance import Compute, features_of
+from flawsmith.evaluate.features import Extractor
+from flawsmith.evaluate.looks import Look, crop_boxes
 from flawsmith.evaluate.neighbours import Indices
 
 
@@ -38,15 +38,7 @@ def class_crops(
                 look = Look(index, fact.id, fact.group, "crop", (name,), box, fact.digest)
                 seen.append(look)
                 planes.append(plane)
-    features = extract(
-        extractor,
-        [look.key for look in seen],
-        Pictures(found.dataset, seen),
-        device=compute.device,
-        batch=compute.batch,
-        store=compute.store,
-        label=label,
-    )
+    features = features_of(found.dataset, seen, extractor, compute, label)
     return [
         _of_class(features, seen, [i for i, own in enumerate(planes) if own == plane])
         for plane in range(len(found.dataset.classes))

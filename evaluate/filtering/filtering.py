@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flawsmith.data.scan import Scan
 from flawsmith.evaluate.certificate import Verdict, certify, without_copies
@@ -22,6 +23,14 @@ class Sifted:
     thresholds: tuple[Threshold, ...]
     selected: tuple[Selected, ...]
     notices: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """Return how the verdicts came about, JSON-able."""
+        return {
+            "thresholds": [entry.to_json() for entry in self.thresholds],
+            "classes": [entry.to_json() for entry in self.selected],
+            "notices": list(self.notices),
+        }
 
 
 def sift(

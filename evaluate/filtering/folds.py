@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from flawsmith import __version__
 from flawsmith.data.scan import Scan
-from flawsmith.data.split import split_groups
 from flawsmith.data.staging import job_digest
 from flawsmith.data.symmetry import flips_of
 from flawsmith.errors import InputError
+from flawsmith.evaluate.filtering.halves import can_halve, halves_of
 from flawsmith.evaluate.segment_runs import content_digest
 from flawsmith.evaluate.segmenter.predict import Predictor, load_predictor
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
@@ -22,8 +22,6 @@ from flawsmith.evaluate.segmenter.training import train_arm
 from flawsmith.progress import say
 from flawsmith.sample import Image
 from flawsmith.train.runs import STATE, WEIGHTS, read_weights_facts
-
-HALVES = (0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,13 @@ def fold_segmenters(
     own there, found again by a digest, and an interrupted training goes on. Raises InputError when
     a half has no marked defect to learn from (fewer than two groups with defects, say).
     """
-    parts = split_groups(real.facts, HALVES, settings.seed)
-    for part in parts:
-        if not any(real.facts[i].planes for i in part):
-            raise InputError(
-                "the real samples cannot be halved: one half of the groups shows no defect",
-                where=real.dataset.root,
-                mend="give defects of two groups at least, or --no-segmenter",
-            )
+    if not can_halve(real, settings.seed):
+        raise InputError(
+            "the real samples cannot be halved: one half of the groups shows no defect",
+            where=real.dataset.root,
+            mend="give defects of two groups at least, or --no-segmenter",
+        )
+    parts = halves_of(real, settings.seed)
     flips = flips_of(real)
     runs = [
         _trained(real.select(part), settings, folder, device, flips, f"half {half + 1} of 2")

@@ -5,7 +5,7 @@ certified candidates drawn by lot; all are tested on real images that had no par
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,12 @@ from flawsmith.data.leak import check_leaks
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError, printable
 from flawsmith.evaluate.certificate import Verdict
-from flawsmith.evaluate.filtering.reasons import NOTHING, REFUSED
+from flawsmith.evaluate.filtering.reasons import NOTHING, refused
 from flawsmith.evaluate.filtering.selection import random_subset
-from flawsmith.evaluate.segment import REAL, SegmentCheck, check
+from flawsmith.evaluate.segment import FILTERED, RANDOM, SegmentCheck, check
 from flawsmith.evaluate.segment_runs import default_runs
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.progress import say
-
-FILTERED, RANDOM = f"{REAL}+filtered", f"{REAL}+random"
 
 
 @dataclass(frozen=True)
@@ -71,14 +69,13 @@ class Judged:
         """The verdict in one sentence, with the numbers."""
         if self.check is None:
             return NOTHING
-        said = self.check.finding(FILTERED).sentence
-        return f"NOT TO BE TRUSTED ({self.check.leak}): {said}" if self.check.leak else said
+        return self.check.warned(self.check.finding(FILTERED).sentence)
 
     def decided(self, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
         """Return the last word on each candidate: none is accepted where the set does not help."""
         if self.helps:
             return tuple(verdicts)
-        return tuple(replace(v, reason=REFUSED) if v.accepted else v for v in verdicts)
+        return tuple(refused(verdicts))
 
 
 def measure(
@@ -106,7 +103,7 @@ def measure(
     test = read(gate.test)
     # Of all candidates: a generator that saw a test image spoils those that were not drawn, too.
     leak = check_leaks(real, {"candidates": found}, test, allow=gate.allow_leak)
-    runs = cache / "segment" / default_runs(real, added, gate.settings).name
+    runs = cache / "segment" / default_runs(real, added, gate.settings, device).name
     say(f"gate: {len(added) + 1} arms, {gate.settings.seeds} seeds; runs are kept in {runs}")
     pairs = [(FILTERED, RANDOM)]
     return Judged(

@@ -18,6 +18,7 @@ from flawsmith.evaluate.certificate import decision
 from flawsmith.evaluate.filtering.checks import method_of
 from flawsmith.evaluate.filtering.filtering import Sifted
 from flawsmith.evaluate.filtering.gate import Judged
+from flawsmith.evaluate.filtering.reasons import sample_line
 
 ACCEPTED = "accepted"
 # What passed, where the gate refuses it.
@@ -83,15 +84,7 @@ def _undecided(record: Record) -> Record:
 
 def _lines(made: DataSet, sifted: Sifted) -> Iterator[str]:
     for record, verdict in zip(made.records, sifted.verdicts, strict=True):
-        line = {
-            "id": verdict.id,
-            "method": method_of(record),
-            "classes": verdict.classes,
-            "accepted": verdict.accepted,
-            "reason": verdict.reason,
-            "scores": verdict.scores,
-        }
-        yield json.dumps(line, ensure_ascii=False)
+        yield json.dumps(sample_line(method_of(record), verdict), ensure_ascii=False)
 
 
 def _result(made: DataSet, sifted: Sifted, judged: Judged | None) -> dict[str, Any]:
@@ -104,7 +97,5 @@ def _result(made: DataSet, sifted: Sifted, judged: Judged | None) -> dict[str, A
         "helps": judged.helps if judged else None,
         "verdict": judged.sentence if judged else "",
         "gate": check.to_json() if check else None,
-        "classes": [entry.to_json() for entry in sifted.selected],
-        "thresholds": [entry.to_json() for entry in sifted.thresholds],
-        "notices": list(sifted.notices),
+        **sifted.facts(),
     }

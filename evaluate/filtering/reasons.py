@@ -1,5 +1,9 @@
 """Why the filter rejects what the certificate let pass."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
 from flawsmith.evaluate.certificate import Verdict
 
 UNREAL = "unlike any real defect of its class"
@@ -16,3 +20,20 @@ REASONS = (UNREAL, CONTRADICTED, COPY, TWIN, SURPLUS, REFUSED)
 def is_certified(verdict: Verdict) -> bool:
     """Tell whether a candidate passed the certificate, whatever the later steps said."""
     return verdict.accepted or verdict.reason in REASONS
+
+
+def refused(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts where the set as a whole is not shown to help: none is accepted."""
+    return [replace(v, reason=REFUSED) if v.accepted else v for v in verdicts]
+
+
+def sample_line(method: str, verdict: Verdict) -> dict[str, Any]:
+    """Return what ``samples.jsonl`` says of a candidate."""
+    return {
+        "id": verdict.id,
+        "method": method,
+        "classes": verdict.classes,
+        "accepted": verdict.accepted,
+        "reason": verdict.reason,
+        "scores": verdict.scores,
+    }
