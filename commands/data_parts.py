@@ -48,6 +48,12 @@ PRESETS = ("steel-thesis",)
     help="Name of each part, a folder in OUT.  [default: train,test]",
 )
 @click.option(
+    "--classes",
+    callback=listed(str),
+    metavar="A,B,...",
+    help="Leave out images that show any other class.",
+)
+@click.option(
     "--per-class",
     type=click.IntRange(1),
     metavar="N",
@@ -71,6 +77,7 @@ def split(
     out: Path,
     fractions: tuple[float, ...] | None,
     names: tuple[str, ...] | None,
+    classes: tuple[str, ...] | None,
     per_class: int | None,
     preset: str | None,
     to: str | None,
@@ -96,7 +103,7 @@ def split(
     done = splitting.split(
         src,
         out,
-        replace(plan, per_class=per_class, seed=seed),
+        replace(plan, classes=classes, per_class=per_class, seed=seed),
         options=read_options(flags),
         workers=workers,
         overwrite=overwrite,

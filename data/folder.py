@@ -241,7 +241,12 @@ def _few(names: Iterable[str]) -> str:
 
 
 def write_sample(root: Path, index: int, sample: Sample, spec: Spec) -> dict[str, Any]:
-    """Write the image and its mask; grey index values, since OpenCV expands a palette's colours."""
+    """Write the image and its mask; grey index values, since OpenCV expands a palette's colours.
+
+    Raises InputError, before anything is written, for a class that cannot be a folder's name where
+    each has a folder of its own.
+    """
+    _check_folders(spec)
     image = write_picture(root, f"images/{sample.id}", sample, spec)
     if sample.label == "unknown":
         return {"image": image}
@@ -261,8 +266,12 @@ def one_index_holds(spec: Spec) -> bool:
 
 def finish(root: Path, spec: Spec, lines: Lines) -> list[str]:
     """Write ``classes.txt``."""
+    _check_folders(spec)
+    write_file(root / "classes.txt", "".join(name + "\n" for name in spec.classes))
+    return []
+
+
+def _check_folders(spec: Spec) -> None:
     if not one_index_holds(spec):
         for name in spec.classes:
             check_id(name)
-    write_file(root / "classes.txt", "".join(name + "\n" for name in spec.classes))
-    return []

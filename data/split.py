@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flawsmith.data.scan import Facts
+from flawsmith.data.dataset import DataSet
+from flawsmith.data.scan import Facts, Scan
 from flawsmith.errors import InputError
 from flawsmith.seeding import rng
 
@@ -58,6 +59,26 @@ def split_groups(facts: Sequence[Facts], fractions: Sequence[float], seed: int) 
                 lacking[part][stratum] -= n
         waiting = [g for g in waiting if rarest not in g.counts]
     return [sorted(part) for part in parts[: len(fractions)]]
+
+
+def check_classes(classes: tuple[str, ...] | None, dataset: DataSet) -> None:
+    """Raise InputError for a class that the data does not have."""
+    unknown = [name for name in classes or () if name not in dataset.classes]
+    if unknown:
+        known = ", ".join(dataset.classes) or "none"
+        raise InputError(f"no class {unknown[0]!r}", where=dataset.root, mend=f"it has {known}")
+
+
+def showing_only(found: Scan, classes: tuple[str, ...] | None) -> list[int]:
+    """Return the indices of the samples that show no class but these; None: of all.
+
+    Raises InputError as ``check_classes`` does.
+    """
+    if classes is None:
+        return list(range(len(found.facts)))
+    check_classes(classes, found.dataset)
+    wanted = {found.dataset.classes.index(name) for name in classes}
+    return [i for i, fact in enumerate(found.facts) if set(fact.planes) <= wanted]
 
 
 def check_fractions(fractions: Sequence[float]) -> None:

@@ -11,7 +11,13 @@ from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, check_format, copies_of, describe_job, open_source, quiet
 from flawsmith.data.manifest import MANIFEST
 from flawsmith.data.scan import Scan, scan
-from flawsmith.data.split import check_fractions, limit_per_class, split_groups
+from flawsmith.data.split import (
+    check_classes,
+    check_fractions,
+    limit_per_class,
+    showing_only,
+    split_groups,
+)
 from flawsmith.data.staging import staged
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import Spec
@@ -24,12 +30,14 @@ class Plan:
     """How a data set is divided.
 
     names, fractions: of the parts; uses: what each part is for (noted in its dataset.json).
-    per_class: at most this many defective images a class in the first part, or None for all.
+    classes: only samples that show no other; None: all. per_class: at most this many defective
+    images a class in the first part, or None for all.
     """
 
     names: tuple[str, ...] = ("train", "test")
     fractions: tuple[float, ...] = (0.5, 0.5)
     uses: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
     per_class: int | None = None
     seed: int = 0
     to: str = "folder"
@@ -98,10 +106,12 @@ def split(
     options = options or ReadOptions()
     plan.check()
     dataset = open_source(src, out, options)
+    check_classes(plan.classes, dataset)
     settings = {
         "names": list(plan.names),
         "fractions": list(plan.fractions),
         "uses": list(plan.uses),
+        "classes": list(plan.classes) if plan.classes is not None else None,
         "per_class": plan.per_class,
         "seed": plan.seed,
         "to": plan.to,
@@ -113,7 +123,8 @@ def split(
         else:
             found = scan(dataset, workers=workers, on_error=options.on_error)
             show(found.dataset)
-            _write_parts(found, stage.path, plan, job, workers)
+            chosen = found.select(showing_only(found, plan.classes))
+            _write_parts(chosen, stage.path, plan, job, workers)
     return _read_split(out, plan)
 
 
@@ -175,12 +186,14 @@ def _read_split(out: Path, plan: Plan) -> Split:
 
 def _notices(parts: Sequence[Part], plan: Plan) -> list[str]:
     notices = []
+    wanted = plan.classes or tuple(parts[0].images)
     for part in parts:
-        missing = [name for name, n in part.images.items() if not n]
+        missing = [name for name in wanted if not part.images[name]]
         if missing:
             notices.append(f"{part.name} has no image of {', '.join(missing)}")
     if plan.per_class is not None:
-        short = [f"{name} {n}" for name, n in parts[0].images.items() if n < plan.per_class]
+        counts = [(name, parts[0].images[name]) for name in wanted]
+        short = [f"{name} {n}" for name, n in counts if n < plan.per_class]
         if short:
             notices.append(
                 f"{parts[0].name} has fewer than {plan.per_class} images of: {', '.join(short)}"

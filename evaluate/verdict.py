@@ -8,6 +8,8 @@ from flawsmith.evaluate.paired import Difference
 Word = Literal["helps", "no evidence", "hurts"]
 # An interval over groups needs two of them; one would be drawn again and again as it is.
 FEWEST_GROUPS = 2
+# Nor does one run know what another seed would have given.
+FEWEST_SEEDS = 2
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,13 @@ class Finding:
     @property
     def word(self) -> Word:
         """``helps`` or ``hurts`` if the whole interval lies on that side of 0, 0 being neither."""
-        if self.difference.showing < FEWEST_GROUPS:
+        found = self.difference
+        if found.showing < FEWEST_GROUPS or found.seeds < FEWEST_SEEDS:
             return "no evidence"
-        low, high = self.difference.low, self.difference.high
+        low, high = found.low, found.high
         if low <= 0 <= high:
             return "no evidence"
-        return "helps" if (low > 0) == (self.difference.better == "high") else "hurts"
+        return "helps" if (low > 0) == (found.better == "high") else "hurts"
 
     @property
     def sentence(self) -> str:

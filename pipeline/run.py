@@ -11,6 +11,7 @@ from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import READERS, ReadOptions
 from flawsmith.data.jobs import Show, check_format, open_source, quiet
 from flawsmith.data.scan import Scan
+from flawsmith.data.split import check_classes
 from flawsmith.errors import InputError, printable
 from flawsmith.pipeline.arms import members
 from flawsmith.pipeline.budget import Plan
@@ -25,7 +26,7 @@ from flawsmith.pipeline.plan import applied, plan_stage
 from flawsmith.pipeline.pool import only_others, pool_of
 from flawsmith.pipeline.report import Origin, Results, report_stage
 from flawsmith.pipeline.settings import AUGMENTED, InpaintRun, RunMethod, RunSettings
-from flawsmith.pipeline.source import Parts, check_classes, read_stage, split_stage
+from flawsmith.pipeline.source import Parts, read_stage, split_stage
 from flawsmith.pipeline.stages import Stages, run_folder
 from flawsmith.progress import say
 

@@ -10,7 +10,7 @@ from flawsmith.data.dataset import DataSet, Skipped
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.scan import Facts, Scan, scan
-from flawsmith.data.split import limit_per_class, split_groups
+from flawsmith.data.split import limit_per_class, showing_only, split_groups
 from flawsmith.data.staging import JOB, job_digest
 from flawsmith.data.tables import read_json, read_jsonl
 from flawsmith.data.writing import write_file, write_lines
@@ -74,7 +74,7 @@ def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
 
     def work(folder: Path) -> None:
         fractions = (1 - settings.test_fraction, settings.test_fraction)
-        usable = _usable(found, settings.classes)
+        usable = showing_only(found, settings.classes)
         facts = [found.facts[i] for i in usable]
         train, test = split_groups(facts, fractions, settings.seed)
         if settings.per_class is not None:
@@ -103,20 +103,3 @@ def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
             mend="give more images, or another test_fraction",
         )
     return parts
-
-
-def check_classes(classes: tuple[str, ...] | None, dataset: DataSet) -> None:
-    """Raise InputError for a class that the data does not have."""
-    unknown = [name for name in classes or () if name not in dataset.classes]
-    if unknown:
-        known = ", ".join(dataset.classes) or "none"
-        raise InputError(f"no class {unknown[0]!r}", where=dataset.root, mend=f"it has {known}")
-
-
-def _usable(found: Scan, classes: tuple[str, ...] | None) -> list[int]:
-    """Return the indices of the samples that show no class but these; None: of all."""
-    if classes is None:
-        return list(range(len(found.facts)))
-    check_classes(classes, found.dataset)
-    wanted = {found.dataset.classes.index(name) for name in classes}
-    return [i for i, fact in enumerate(found.facts) if set(fact.planes) <= wanted]

@@ -182,6 +182,14 @@ def test_split_few_shot_and_left_out(source, tmp_path):
     assert f"left out: {done['left_out']}" in table.stdout
 
 
+def test_split_of_some_classes(source, tmp_path):
+    done = result_of("split", source, tmp_path / "out", "--classes", "b")
+    assert [part["images"] for part in done["parts"]] == [{"a": 0, "b": 2}] * 2
+    assert [part["labels"]["good"] for part in done["parts"]] == [2, 2]
+    assert done["left_out"] == 0  # images of the class a are not asked for
+    assert done["notices"] == []
+
+
 def test_split_preset(source, tmp_path):
     out = tmp_path / "out"
     result_of("split", source, out, "--preset", "steel-thesis")
@@ -205,6 +213,7 @@ def test_split_preset(source, tmp_path):
         (["--names", ".a,b"], "cannot be a folder's name"),
         (["--fractions", "0.99,0.01"], "'test' would be empty"),
         (["--group-regex", "("], "no regular expression"),
+        (["--classes", "a,c"], "no class 'c'"),
     ],
 )
 def test_split_refuses(source, tmp_path, words, wanted):

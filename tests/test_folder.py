@@ -1,5 +1,6 @@
 """Twin folders of images and masks: what is written comes back, and what each label rests on."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,6 +72,19 @@ def test_many_classes(tmp_path: Path) -> None:
         )
         # One grey picture holds 254 classes; more take a folder a class.
         assert (root / "masks/a.png").is_file() == (count == 254)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "a/b", ".hidden"])
+def test_a_class_name_is_no_way_out(tmp_path: Path, name: str) -> None:
+    spec = Spec(("a", name), overlap=True)  # a folder for each class
+    root = tmp_path / "deep" / "down" / "set"
+    with pytest.raises(InputError, match="cannot be a file name"):
+        folder.write_sample(root, 0, make_sample("x", np.ones((2, 3, 3), bool)), spec)
+    assert not list(tmp_path.rglob("*.png"))
+    # One picture with a number for each class needs no folder of that name.
+    folder.write_sample(
+        root, 0, make_sample("x", np.ones((2, 3, 3), bool)), replace(spec, overlap=False)
+    )
 
 
 def test_unknown_samples_are_written_without_a_mask(tmp_path: Path) -> None:

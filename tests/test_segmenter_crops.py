@@ -148,11 +148,13 @@ def test_batches_are_scaled_as_lite0_wants_it(sets):
 def test_all_arms_see_the_same_real_samples(sets):
     real, made = sets
     total = 40
-    kinds = {"first": {"fraction": 0.5}, "constant": {"share": 0.4}, "falling": {"fraction": 1.0}}
-    arms = {
-        kind: arm_of(kind, real, made, settings(mixing=kind, **changes))
-        for kind, changes in kinds.items()
+    kinds = {
+        "first": {"mixing": "first", "fraction": 0.5},
+        "constant": {"mixing": "constant", "share": 0.4},
+        "falling": {"mixing": "falling", "fraction": 1.0},
+        "real negatives": {"mixing": "constant", "share": 0.8, "negatives": "real"},
     }
+    arms = {kind: arm_of(kind, real, made, settings(**own)) for kind, own in kinds.items()}
     plain = arm_of("real", real, None, settings())
     shares = Counter()
     for step in range(total):
@@ -163,9 +165,10 @@ def test_all_arms_see_the_same_real_samples(sets):
                 crop, synthetic = arm.crop(5, step, total, place)
                 assert synthetic == arm.is_synthetic(5, step, total, place)
                 assert same(crop, own) != synthetic
+                assert not (kind == "real negatives" and synthetic and (step + place) % 2)
                 shares[kind] += synthetic
     share = {kind: shares[kind] / (8 * total) for kind in arms}
-    assert share == pytest.approx({"first": 0.4, "constant": 0.4, "falling": 0.4}, abs=0.08)
+    assert share == pytest.approx(dict.fromkeys(kinds, 0.4), abs=0.08)
     late = [arms["first"].is_synthetic(5, step, total, 0) for step in range(20, total)]
     assert not any(late)
 

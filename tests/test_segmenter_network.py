@@ -5,7 +5,13 @@ import segmentation_models_pytorch as smp
 import torch
 
 from flawsmith.errors import InputError
-from flawsmith.evaluate.segmenter.network import Scaling, Segmenter, _scaling, build_segmenter
+from flawsmith.evaluate.segmenter.network import (
+    Scaling,
+    Segmenter,
+    _scaling,
+    build_segmenter,
+    freeze,
+)
 from flawsmith.train.backbone import lite0
 from tests.feature_helpers import one_thread  # noqa: F401
 
@@ -44,6 +50,39 @@ def test_first_weights_depend_on_the_seed_alone():
     assert not torch.equal(
         bare["unet.encoder.model.conv_stem.weight"], one["unet.encoder.model.conv_stem.weight"]
     )
+
+
+def test_frozen_is_what_the_features_depend_on():
+    network = build_segmenter(2, 0)
+    before = weights(network)
+    freeze(network, 3)
+    fixed = {n for n, p in network.named_parameters() if not p.requires_grad}
+    stages = {".".join(name.split(".")[3:5]) for name in fixed}
+    assert stages == {
+        "conv_stem.weight",
+        "bn1.weight",
+        "bn1.bias",
+        "blocks.0",
+        "blocks.1",
+        "blocks.2",
+    }
+    # Nothing else has changed: neither weights nor running means.
+    assert all(torch.equal(before[name], value) for name, value in weights(network).items())
+    assert network.unet.encoder.training
+    with torch.no_grad():
+        maps = network.eval().unet.encoder(picture(64, 64))
+        for name, value in network.named_parameters():
+            if name not in fixed:
+                value.add_(1)
+        after = network.unet.encoder(picture(64, 64))
+    assert torch.equal(maps[3], after[3])  # of an eighth of the size
+    assert not torch.equal(maps[4], after[4])
+
+
+def test_nothing_frozen():
+    network = build_segmenter(2, 0, weights="none")
+    freeze(network, 0)
+    assert all(value.requires_grad for value in network.parameters())
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "tu-resnet10t"])

@@ -127,6 +127,8 @@ def test_shares():
     }
     assert Schedule("falling", 0.8, 1.0).share_at(400, 800) == pytest.approx(0.4)
     assert Schedule("first", 0.8, 1.0).share_at(799, 800) == 0.8
+    assert Schedule("constant", 0.8).share_at(0, 800, defect=False) == 0.8
+    assert Schedule("constant", 0.8, negatives="real").share_at(0, 800, defect=False) == 0
     with pytest.raises(ValueError, match="share"):
         Schedule("first", 1.2)
 
@@ -164,11 +166,11 @@ def test_one_cycle_is_that_of_pytorch():
 def test_settings():
     plain = SegmentSettings()
     assert plain.schedule == Schedule("first", 0.8, 0.375)
-    assert (plain.tiling.tile, plain.tiling.smallest) == (256, 128)
+    assert (plain.tiling.tile, plain.tiling.smallest) == (384, 128)
     loop = plain.loop(5, device="cpu")
     assert (loop.steps, loop.batch, loop.seed, loop.device) == (800, 12, 5, "cpu")
     # Real-only runs are the same whatever is mixed elsewhere, and however pictures are cut.
-    other = SegmentSettings(mixing="constant", share=0.4, rim=2, tile=512)
+    other = SegmentSettings(mixing="constant", share=0.4, negatives="real", rim=2, tile=512)
     assert plain.deciding(real_only=True) == other.deciding(real_only=True)
     assert plain.deciding(real_only=False) != other.deciding(real_only=False)
     SegmentSettings(**other.deciding(real_only=False))

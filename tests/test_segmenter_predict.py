@@ -67,6 +67,22 @@ def test_every_pixel_is_told_by_somebody(tiling):
         assert weight.min() > 0.05
 
 
+def test_no_tile_of_a_picture_as_large_as_a_crop_reaches_beyond_it():
+    tiling = Tiling(384, 64, 128)
+    told = {
+        full: [(s.start, s.length) for s in tiling.spans(full)] for full in (100, 256, 300, 800)
+    }
+    assert told == {
+        100: [(0, 128)],
+        256: [(0, 256)],
+        300: [(0, 192), (108, 192)],
+        800: [(0, 320), (240, 320), (480, 320)],
+    }
+    for full in range(128, 2000):
+        spans = tiling.spans(full)
+        assert spans[-1].start + spans[-1].length == full
+
+
 def test_the_number_of_tiles_at_once_changes_nothing():
     network = build_segmenter(2, 0).eval()
     image = picture(100, 150)

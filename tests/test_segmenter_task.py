@@ -111,6 +111,21 @@ def test_the_rate_and_the_optimiser_are_those_asked_for(shapes):
     assert task.preview(task.network, 1) is None
 
 
+@pytest.mark.parametrize(
+    ("given", "fixed"), [({}, True), ({"frozen": 0}, False), ({"weights": "none"}, False)]
+)
+def test_early_features_stay_as_pretrained(shapes, given, fixed):
+    own = settings(**given)
+    task = SegmentTask(arm_of("real", shapes[0], None, own), own, (False, False), 3)
+    stem = task.network.unet.encoder.model.conv_stem.weight
+    before = stem.detach().clone()
+    task.step(context_of(task, step=2, places=range(2)))
+    assert torch.equal(stem, before) == fixed
+    assert all(
+        p.requires_grad for g in task.optimizers["segmenter"].param_groups for p in g["params"]
+    )
+
+
 def test_half_precision(shapes):
     own = settings()
     task = SegmentTask(arm_of("real", shapes[0], None, own), own, (False, False), 3)

@@ -53,6 +53,11 @@ def test_one_group_is_no_evidence():
     assert finding(0.3, 0.3, 0.3, name="IoU pit", showing=2).word == "helps"
 
 
+def test_one_seed_is_no_evidence():
+    assert finding(0.3, 0.2, 0.4, seeds=1).word == "no evidence"
+    assert finding(0.3, 0.2, 0.4, seeds=2).word == "helps"
+
+
 def test_rounding_hides_no_sign():
     found = finding(0.0114, 0.0004, 0.0224)
     assert "+1.14 points (95% interval +0.04 to +2.24;" in found.sentence

@@ -83,6 +83,23 @@ def build_segmenter(
     return Segmenter(unet, scaling)
 
 
+def freeze(segmenter: Segmenter, halvings: int) -> None:
+    """Keep the encoder's weights as they are, down to its features of 1/2**halvings of the size.
+
+    What pretraining found there serves any picture, few defects would only bend it, and steps cost
+    less (Yosinski et al. 2014, "How transferable are features in deep neural networks?").
+    """
+    encoder = segmenter.unet.get_submodule("encoder")
+    kept = list(encoder.parameters())
+    encoder.eval()  # the picture below is none: running means stay
+    features = encoder(torch.zeros(1, 3, SMALLEST * 2, SMALLEST * 2))[halvings]
+    encoder.train()
+    if features.requires_grad:
+        reached = torch.autograd.grad(features.sum(), kept, allow_unused=True)
+        for parameter, gradient in zip(kept, reached, strict=True):
+            parameter.requires_grad_(gradient is None)
+
+
 def _unet(encoder: str, weights: str | bool | None, classes: int, seed: int) -> nn.Module:
     with starting_from(seed, "segmenter", encoder):
         unet: nn.Module = smp.Unet(encoder, encoder_weights=weights, classes=classes)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mixing = Literal["none", "first", "constant", "falling"]
+Negatives = Literal["real", "any"]
 Course = Literal["cosine", "one-cycle"]
 # A one-cycle run starts at this part of its highest rate and ends at that one (Smith and Topin
 # 2017, arXiv 1708.07120; the figures are those of PyTorch's OneCycleLR).
@@ -17,17 +18,21 @@ CYCLE_END = 1 / 250_000
 
 @dataclass(frozen=True)
 class Schedule:
-    """How much of a batch is synthetic, and when.
+    """How much of what a batch shows is synthetic, and when.
 
     none: real samples only. first: ``share`` of the places for the first ``fraction`` of the steps,
     then real samples only. constant: ``share`` throughout. falling: from ``share`` in a line to 0,
     which it reaches after ``fraction`` of the steps. The defaults are those of the trial in DESIGN
     section 8: what is learned first from many synthetic defects, real ones correct.
+
+    negatives: any cuts crops that need no defect as often from synthetic samples as those with one;
+    real never does: what only looks like a defect is then learned from real surface alone.
     """
 
     kind: Mixing = "first"
     share: float = 0.8
     fraction: float = 0.375
+    negatives: Negatives = "any"
 
     def __post_init__(self) -> None:
         if not (0 <= self.share <= 1 and 0 < self.fraction <= 1):
@@ -36,9 +41,12 @@ class Schedule:
                 "0 < fraction <= 1"
             )
 
-    def share_at(self, step: int, total: int) -> float:
-        """Return the probability that a place of the batch is synthetic, at a step from 0 on."""
-        if self.kind == "none":
+    def share_at(self, step: int, total: int, *, defect: bool = True) -> float:
+        """Return the probability that a place of the batch is synthetic, at a step from 0 on.
+
+        defect: whether the place is one for a crop with a defect.
+        """
+        if self.kind == "none" or not (defect or self.negatives == "any"):
             return 0.0
         if self.kind == "constant":
             return self.share

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from flawsmith.evaluate.segmenter.schedule import Course, Mixing, Schedule
+from flawsmith.evaluate.segmenter.schedule import Course, Mixing, Negatives, Schedule
 from flawsmith.evaluate.segmenter.tiles import Tiling
 from flawsmith.settings import Settings
 from flawsmith.train.settings import TrainSettings
@@ -14,7 +14,7 @@ LOOPS = frozenset({"steps", "batch", "seed", "seeds", "ema"})
 # They matter to a trained segmenter only, and may differ from call to call.
 PREDICTS = frozenset({"tile", "overlap"})
 # They say nothing about a run on real samples alone.
-SYNTHETIC = frozenset({"mixing", "share", "fraction", "rim"})
+SYNTHETIC = frozenset({"mixing", "share", "fraction", "negatives", "rim"})
 
 
 class SegmentSettings(Settings):
@@ -25,6 +25,12 @@ class SegmentSettings(Settings):
     )
     weights: Literal["imagenet", "none"] = Field(
         "imagenet", description="what the encoder starts from"
+    )
+    frozen: int = Field(
+        3,
+        ge=0,
+        le=5,
+        description="halvings of the encoder whose pretrained weights stay as they are",
     )
     crop: int = Field(128, ge=64, le=2048, multiple_of=32, description="side of a crop, pixels")
     batch: int = Field(12, ge=1, strict=True, description="crops a step, over all processes")
@@ -44,6 +50,9 @@ class SegmentSettings(Settings):
     contrast: float = Field(0.4, ge=0, lt=2, description="the factor lies within half of it to 1")
     mixing: Mixing = Field("first", description="when synthetic samples are shown")
     share: float = Field(0.8, ge=0, le=1, description="of a batch, while they are")
+    negatives: Negatives = Field(
+        "any", description="real: crops that need no defect are never cut from synthetic samples"
+    )
     fraction: float = Field(
         0.375, gt=0, le=1, description="of the steps, with first and falling: real ones follow"
     )
@@ -51,24 +60,24 @@ class SegmentSettings(Settings):
         0, ge=0, le=16, description="pixels around a synthetic mask's edge that are not judged"
     )
     tile: int = Field(
-        0, ge=0, multiple_of=32, description="side of what is predicted at once; 0: of two crops"
+        0, ge=0, multiple_of=32, description="side of what is predicted at once; 0: of three crops"
     )
     overlap: int = Field(64, ge=8, description="pixels that neighbouring tiles share")
 
     @model_validator(mode="after")
     def _tiles_advance(self) -> "SegmentSettings":
-        tile = self.tile or 2 * self.crop
+        tile = self.tile or 3 * self.crop
         if 2 * self.overlap > tile:
             raise ValueError(f"overlap {self.overlap} is more than half of tile {tile}")
         return self
 
     @property
     def schedule(self) -> Schedule:
-        return Schedule(self.mixing, self.share, self.fraction)
+        return Schedule(self.mixing, self.share, self.fraction, self.negatives)
 
     @property
     def tiling(self) -> Tiling:
-        return Tiling(self.tile or 2 * self.crop, self.overlap, self.crop)
+        return Tiling(self.tile or 3 * self.crop, self.overlap, self.crop)
 
     def deciding(self, *, real_only: bool) -> dict[str, Any]:
         """Return what decides a run's result beside the loop's own settings, JSON-able.

@@ -28,17 +28,23 @@ class Arm:
         if self.synthetic is None:
             return False
         drawn = rng(seed, "mixing", step, place).random()
-        return bool(drawn < self.schedule.share_at(step, total))
+        defect = self.shows_defect(step, place)
+        return bool(drawn < self.schedule.share_at(step, total, defect=defect))
+
+    @staticmethod
+    def shows_defect(step: int, place: int) -> bool:
+        """Tell whether the crop of a place holds a defect: every second one does."""
+        return (step + place) % 2 == 0
 
     def crop(self, seed: int, step: int, total: int, place: int) -> tuple[Crop, bool]:
         """Return the crop of a place in the batch, and whether it is synthetic.
 
-        Every second crop holds a defect, the others lie anywhere.
+        Every second crop holds a defect, the others lie anywhere in samples of their pool.
         """
         synthetic = self.is_synthetic(seed, step, total, place)
         pool = self.synthetic if synthetic and self.synthetic else self.real
         generator = rng(seed, "synthetic" if synthetic else "real", step, place)
-        return pool.draw(generator, defect=(step + place) % 2 == 0), synthetic
+        return pool.draw(generator, defect=self.shows_defect(step, place)), synthetic
 
 
 def arm_of(name: str, real: Scan, synthetic: Scan | None, settings: SegmentSettings) -> Arm:

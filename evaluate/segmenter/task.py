@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from flawsmith.evaluate.segmenter.crops import Batch, batch_of
 from flawsmith.evaluate.segmenter.loss import cross_entropy, iou, soft_dice
-from flawsmith.evaluate.segmenter.network import build_segmenter
+from flawsmith.evaluate.segmenter.network import build_segmenter, freeze
 from flawsmith.evaluate.segmenter.schedule import rate_at
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.segmenter.sources import Arm
@@ -37,6 +37,8 @@ class SegmentTask:
         self.size = len(arm.real)
         classes = len(arm.real.classes)
         self.network = build_segmenter(classes, seed, settings.encoder, settings.weights)
+        if settings.weights != "none":
+            freeze(self.network, settings.frozen)
         self.models: dict[str, nn.Module] = {NAME: self.network}
         self.optimizers = {NAME: _optimizer(self.network, settings)}
         self.policy = Policy(
@@ -104,6 +106,7 @@ def _others(mean: Tensor, context: Context) -> Tensor:
 
 
 def _optimizer(network: nn.Module, settings: SegmentSettings) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if settings.optimizer == "adam":
-        return torch.optim.Adam(network.parameters(), settings.rate)
-    return torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=settings.decay)
+        return torch.optim.Adam(trained, settings.rate)
+    return torch.optim.AdamW(trained, settings.rate, weight_decay=settings.decay)

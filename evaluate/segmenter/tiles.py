@@ -15,11 +15,11 @@ STRIDE = 32
 class Tiling:
     """How pictures are cut for the prediction, in pixels.
 
-    tile: side of a tile; overlap: what neighbours share at least; smallest: shorter sides are
+    tile: side of a tile, at most; overlap: what neighbours share; smallest: shorter sides are
     mirrored out to so many, as training crops are; batch: tiles at once.
     """
 
-    tile: int = 256
+    tile: int = 384
     overlap: int = 64
     smallest: int = 128
     batch: int = 8
@@ -32,11 +32,18 @@ class Tiling:
             )
 
     def spans(self, full: int) -> "list[Span]":
-        """Return the tiles that cover a line of ``full`` pixels, evenly spaced."""
-        length = min(self.tile, -(-max(full, self.smallest) // STRIDE) * STRIDE)
-        if full <= length:
+        """Return the tiles that cover a line of ``full`` pixels, evenly spaced, of one length.
+
+        None reaches beyond the line if there is room for two of ``smallest``: what would be
+        mirrored there, a dark rim become a dark line, is nothing that was learned.
+        """
+        whole, smallest = full // STRIDE * STRIDE, min(self.smallest, self.tile)
+        count = max(2, 1 + -(-(full - self.tile) // (self.tile - self.overlap)))
+        least = -(-(full + (count - 1) * self.overlap) // count)
+        if whole < max(smallest, least) or whole == full <= self.tile:
+            length = max(smallest, _strides(full))
             return [Span(0, length, np.ones(length, np.float32))]
-        count = 1 + -(-(full - length) // (length - self.overlap))
+        length = min(whole, max(smallest, _strides(least)))
         starts = [i * (full - length) // (count - 1) for i in range(count)]
         rise = self._rise(length)
         spans = []
@@ -51,6 +58,11 @@ class Tiling:
         deaf = self.overlap // DEAF
         way = (np.arange(length) + 0.5 - deaf) / (self.overlap - 2 * deaf)
         return np.clip(way, 0, 1).astype(np.float32)
+
+
+def _strides(pixels: int) -> int:
+    """Return the next multiple of the stride."""
+    return -(-pixels // STRIDE) * STRIDE
 
 
 @dataclass(frozen=True)
