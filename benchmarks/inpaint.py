@@ -45,7 +45,6 @@ from flawsmith.inpaint.crops import Crop, Crops, batch_of, crop_of
 from flawsmith.inpaint.generators import build_generator, compose
 from flawsmith.inpaint.noise import draw_noise
 from flawsmith.inpaint.painter import Painter
-from flawsmith.inpaint.recipe import one_thread
 from flawsmith.inpaint.settings import PRESETS
 from flawsmith.inpaint.sites import sites_of
 from flawsmith.inpaint.task import InpaintTask
@@ -54,7 +53,7 @@ from flawsmith.inpaint.windows import Window, window_at
 from flawsmith.sample import Image, Masks
 from flawsmith.seeding import rng
 from flawsmith.train.batches import Batches
-from flawsmith.train.devices import pick_device
+from flawsmith.train.devices import one_thread, pick_device
 from flawsmith.train.loop import train
 from flawsmith.train.reduce import Processes
 from flawsmith.train.task import Context

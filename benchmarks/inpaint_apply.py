@@ -42,9 +42,10 @@ from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.inpaint.blocks import Generator
 from flawsmith.inpaint.painter import Painter
 from flawsmith.inpaint.prepare import open_run, prepare
-from flawsmith.inpaint.recipe import check_untouched, one_thread
+from flawsmith.inpaint.recipe import check_untouched
 from flawsmith.inpaint.training import setup_of, train_on
 from flawsmith.settings import load_settings
+from flawsmith.train.devices import one_thread
 
 GOAL = 2.0
 PRESET = "small"

@@ -94,8 +94,9 @@ def train(
       flawsmith inpaint train photos/ run/ --preset small --steps 1500
     """
     from flawsmith.data.jobs import open_source
-    from flawsmith.inpaint.training import first_process, setup_of, train_inpaint
+    from flawsmith.inpaint.training import setup_of, train_inpaint
     from flawsmith.inpaint.varied import read_variety
+    from flawsmith.train.launch import first_process
 
     options = read_options(flags)
     setup = setup_of(preset, config, flags)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flawsmith.inpaint.judging import SLOPE, cells_of
+from flawsmith.inpaint.judging import cells_of
 from flawsmith.inpaint.losses import statistics
 from flawsmith.inpaint.noise import LATENT
+from flawsmith.train.heads import SLOPE
 
 HIDDEN = 128
 

@@ -12,9 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
-
-SLOPE = 0.2
 
 
 @dataclass(frozen=True)
@@ -73,30 +70,3 @@ class Discriminator(nn.Module):
 def cells_of(hole: Tensor, maps: Tensor) -> Tensor:
     """Return (N, 1, h, w): 1 for each cell of maps (N, C, h, w) that meets the hole."""
     return F.adaptive_max_pool2d(hole, (maps.shape[-2], maps.shape[-1]))
-
-
-def head(inputs: int, told: int, width: int, spectral: bool = True) -> nn.Sequential:
-    """Return a small judge of one map: (N, inputs + told, h, w) to logits (N, 1, h, w).
-
-    spectral: bound each layer's gain by spectral normalisation (Miyato 2018).
-    """
-    return nn.Sequential(
-        conv(inputs + told, width, spectral=spectral),
-        nn.LeakyReLU(SLOPE),
-        conv(width, width, spectral=spectral),
-        nn.LeakyReLU(SLOPE),
-        conv(width, 1, kernel=1, spectral=spectral),
-    )
-
-
-def conv(
-    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, spectral: bool = True
-) -> nn.Module:
-    """Return a convolution, with spectral normalisation or plain.
-
-    The normalisation's vectors are buffers, saved and loaded as plain tensors. A forward pass in
-    training mode moves them by one step of the power method, without random numbers, so processes
-    that call it equally often stay equal.
-    """
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2)
-    return spectral_norm(layer) if spectral else layer

@@ -7,7 +7,8 @@ own.
 
 from torch import Tensor, nn
 
-from flawsmith.inpaint.judging import SLOPE, Discriminator, conv, head
+from flawsmith.inpaint.judging import Discriminator
+from flawsmith.train.heads import SLOPE, conv, head
 
 
 class Patch(Discriminator):

@@ -1,13 +1,11 @@
 """Candidates painted by a trained generator: background, masks and look drawn from (seed, i)."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from flawsmith.augment.canvas import Canvas, Defect, fill, pick_background
 from flawsmith.augment.region import Regions, places
@@ -21,6 +19,7 @@ from flawsmith.inpaint.hole import hole_of
 from flawsmith.inpaint.painter import Painter, load_painter
 from flawsmith.sample import Sample
 from flawsmith.seeding import rng
+from flawsmith.train.devices import one_thread
 from flawsmith.train.runs import WEIGHTS
 from flawsmith.train.weights import file_sha256
 
@@ -134,14 +133,3 @@ def check_untouched(name: str, canvas: Canvas, grow: int) -> None:
             f"{name}: not written: {stray} pixels outside of its holes were changed; "
             "this is a fault of flawsmith, please report it"
         )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread: sums of several are rounded otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

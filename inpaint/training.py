@@ -1,7 +1,6 @@
 """``flawsmith inpaint train``: from a folder of defective images to a trained generator."""
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from flawsmith.inpaint.task import InpaintTask
 from flawsmith.inpaint.varied import keep_variety
 from flawsmith.progress import say
 from flawsmith.settings import load_settings
-from flawsmith.train.launch import launch
+from flawsmith.train.launch import first_process, launch
 from flawsmith.train.loop import Trained, train
 from flawsmith.train.runs import WEIGHTS, read_weights_facts
 from flawsmith.train.settings import TrainSettings
@@ -157,11 +156,6 @@ def _name_regions(found: Scan, crops: Crops) -> None:
             "note: no clean image, and no defect-free region of another; defects are painted over "
             "in their own images only"
         )
-
-
-def first_process() -> bool:
-    """Tell whether this is the only training process, or the first."""
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _written(out: Path) -> int | None:

@@ -1,5 +1,7 @@
 """Where to compute: the device that a name means on this machine."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -25,6 +27,17 @@ def best_precision(device: str = "auto") -> Literal["no", "bf16"]:
     """Return what forward passes are quickest in on a device, where bfloat16 loses nothing."""
     cuda = pick_device(device).type == "cuda" and torch.cuda.is_bf16_supported()
     return "bf16" if cuda else "no"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: sums of several are rounded otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _present() -> list[str]:

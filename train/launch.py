@@ -75,6 +75,11 @@ def launch(
     return result  # type: ignore[no-any-return]
 
 
+def first_process() -> bool:
+    """Tell whether this is the only training process, or the first."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def _environment(num_processes: int, kind: str) -> dict[str, str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
