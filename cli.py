@@ -11,7 +11,7 @@ COMMANDS = {
     "run": ("run", "From a folder of images to a larger data set and a report."),
     "augment": ("augment", "Make labelled samples from real ones: classical, paste, procedural."),
     "inpaint": ("inpaint", "Paint defects into clean images: train a generator, apply it."),
-    "gen": ("gen", "Make whole parts from noise: train a generator, sample, assemble plates."),
+    "gen": ("gen", "Assemble battery plates from their parts, with masks."),
     "evaluate": ("evaluate", "Judge generated data: is it close to real data, and does it help?"),
     "filter": ("filter", "Tell which candidates are worth training with, and why not others."),
     "data": ("data", "Look at, check, convert and split data sets; crop plates."),

@@ -17,7 +17,6 @@ from flawsmith.commands.common import (
     workers_flag,
 )
 from flawsmith.commands.gen_assemble import assemble
-from flawsmith.commands.gen_sample import sample
 from flawsmith.gen.settings import ARCHS, PRESETS
 from flawsmith.progress import say
 
@@ -38,20 +37,19 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
 
 @click.group("gen")
 def command() -> None:
-    """Make whole parts from noise, with or without masks, and assemble plates from parts.
+    """Assemble battery plates from their parts.
 
     \b
     Example:
-      flawsmith gen train parts/anode run/ --arch fastgan
-      flawsmith gen sample run/ anodes/ --count 500
+      flawsmith gen assemble --anode parts/anode --glass parts/glass --cathode parts/cathode out/
     """
 
 
-command.add_command(sample)
 command.add_command(assemble)
 
 
-@command.command("train")
+# This and ``sample`` join the group once each architecture was trained on real data and looked at.
+@click.command("train")
 @source_argument
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--arch", type=click.Choice(ARCHS), help="The networks.  [default: fastgan]")

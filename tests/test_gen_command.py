@@ -2,12 +2,14 @@
 
 import json
 
+import click
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
-from flawsmith.cli import cli
+from flawsmith.commands.gen import train
+from flawsmith.commands.gen_sample import sample
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import InputError
 from flawsmith.gen.sampler import load_sampler
@@ -19,6 +21,9 @@ TRAIN = (
     *("--device", "cpu", "--workers", 1),
 )
 SAMPLE = ("--count", 5, "--seed", 4, "--device", "cpu")
+
+# Not offered by the command line yet.
+GEN = click.Group("gen", commands=[train, sample])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +47,7 @@ def home(tmp_path_factory, one_thread):
 
 
 def run(*words):
-    return CliRunner().invoke(cli, ["gen", *map(str, words)])
+    return CliRunner().invoke(GEN, [*map(str, words)])
 
 
 def result_of(*words):
@@ -63,13 +68,13 @@ def test_samples_are_pairs_with_their_origin(home):
     samples = list(read_dataset(home / "whole"))
     assert [s.id for s in samples] == [f"gen_{i:06d}" for i in range(5)]
     sampler = load_sampler(home / "run", "cpu")
-    for i, sample in enumerate(samples):
-        assert sample.image.shape == (24, 16)
-        assert sample.masks.shape == (2, 24, 16)
-        assert sample.label == ("defective" if sample.masks.any() else "unknown")
-        assert sample.meta["method"] == "gen"
-        assert (sample.meta["seed"], sample.meta["index"]) == (4, i)
-        assert sample.meta["weights"] == sampler.digest
+    for i, one in enumerate(samples):
+        assert one.image.shape == (24, 16)
+        assert one.masks.shape == (2, 24, 16)
+        assert one.label == ("defective" if one.masks.any() else "unknown")
+        assert one.meta["method"] == "gen"
+        assert (one.meta["seed"], one.meta["index"]) == (4, i)
+        assert one.meta["weights"] == sampler.digest
     assert read_dataset(home / "whole").classes == ("square", "stripe")
 
 
