@@ -8,6 +8,7 @@ which are printed, and settings of ``flawsmith evaluate segment``; all arms shar
 images alone. WORK keeps everything: the same command again goes on, ``--only`` adds an arm. Prints
 what they come to and writes ``WORK/results.json``. With ``--list`` it says which arms there are.
 
+Arms with ``negatives: real`` are one change away from ``real-negatives``, others from ``paste``.
 On two CPU cores a run of 400 steps takes four minutes: an arm of three seeds a quarter of an hour.
 """
 
@@ -106,7 +107,7 @@ def candidates(work: Path, name: str) -> Path:
             places[other] = candidates(work, other)
     if "{wide}" in words:
         places["wide"] = config(work / "wide.yaml", WIDE)
-    flawsmith(*words.format(**places).split())
+    flawsmith(*(word.format(**places) for word in words.split()))
     return out / "accepted" if words.startswith("filter") else out
 
 
@@ -124,7 +125,10 @@ def measure(work: Path, name: str, given: dict[str, Any]) -> dict[str, Any]:
     # An arm has its folder's name, so that arms of one set do not share runs.
     own = work / "arms" / name
     if not own.is_dir():
-        shutil.copytree(made, own, copy_function=os.link)
+        partial = own.with_suffix(".partial")  # a copy that was broken off is none
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(made, partial, copy_function=os.link)
+        partial.rename(own)
     settings = config(work / "settings" / f"{name}.yaml", given | arm.settings)
     parts = ("--train", work / "parts" / "train", "--test", work / "parts" / "test")
     words = (*parts, "--add", own, "--config", settings, "--runs", work / "runs", "--json")

@@ -49,9 +49,9 @@ def leaks(train: Scan, test: Scan) -> str:
 def made_leaks(made: Scan, train: Scan, test: Scan) -> str:
     """Return what synthetic samples have of a test set, or nothing.
 
-    It is: a test image named as source, background, or donor of a defect or its mask, a group that
-    only the test set has, or a test image's pixels. A name that the training set has too is taken
-    for that one: what the two sets share is for ``leaks`` to find.
+    It is: a test image named as source, background, part, or donor of a defect or its mask, a group
+    that only the test set has, or a test image's pixels. A name that the training set has too is
+    taken for that one: what the two sets share is for ``leaks`` to find.
     """
     own = {fact.id for fact in train.facts} | {fact.group for fact in train.facts}
     tested = {fact.id for fact in test.facts} - own
@@ -59,6 +59,7 @@ def made_leaks(made: Scan, train: Scan, test: Scan) -> str:
     used = set()
     for record, fact in zip(made.dataset.records, made.facts, strict=True):
         used |= tested.intersection(_named(record.meta, own))
+        used |= (tested | groups).intersection(_parts(record.meta))
         # A group of one's own says nothing, as above.
         used |= groups.intersection({fact.group} - {fact.id})
     return _sentence(
@@ -97,6 +98,14 @@ def _named(meta: dict[str, Any], own: set[str]) -> Iterator[str]:
         if isinstance(mask, str):
             yield mask
             yield from () if mask in own else _joined(mask)
+
+
+def _parts(meta: dict[str, Any]) -> Iterator[str]:
+    """Yield the ids and groups of the parts that a plate was assembled from."""
+    parts = meta.get("parts")
+    for part in parts.values() if isinstance(parts, dict) else ():
+        if isinstance(part, dict):
+            yield from (part[key] for key in ("id", "group") if isinstance(part.get(key), str))
 
 
 def _joined(mask: str) -> Iterator[str]:

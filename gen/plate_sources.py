@@ -49,13 +49,15 @@ def check_sizes(scans: dict[str, Scan], blend: int) -> Size:
     blend: pixels of each part that a seam may change; the two seams of a part may not meet.
     """
     first = scans[PARTS[0]]
-    wanted = _size(first.facts[0])
+    model = next((facts for facts in first.facts if facts.label != "unknown"), first.facts[0])
+    wanted = _size(model)
     for name, found in scans.items():
         for index, facts in enumerate(found.facts):
-            if _size(facts) != wanted:
+            # Unknown ones are left out, whatever their size.
+            if facts.label != "unknown" and _size(facts) != wanted:
                 raise InputError(
                     f"this {name} is {_words(_size(facts))}, "
-                    f"the first {PARTS[0]} ({first.facts[0].id}) {_words(wanted)}",
+                    f"the first {PARTS[0]} ({model.id}) {_words(wanted)}",
                     where=found.dataset.records[index].image,
                     mend=RESIZE if _size(facts)[:2] != wanted[:2] else "save all in one way",
                 )

@@ -83,6 +83,17 @@ def test_samples_of_a_test_group_and_copies_of_test_images():
     )
 
 
+def test_plates_of_parts_that_are_tested():
+    def plate(**glass):
+        parts = {"anode": {"id": "a", "group": "part1"}, "glass": glass, "cathode": 3}
+        return scan_of(("p", "p", "06", {"parts": parts}))
+
+    assert made_leaks(plate(id="b", group="part2"), TRAIN, TEST) == ""
+    assert "(d)" in made_leaks(plate(id="d", group="d"), TRAIN, TEST)
+    assert "(part3)" in made_leaks(plate(id="x", group="part3"), TRAIN, TEST)
+    assert made_leaks(scan_of(("p", "p", "06", {"parts": [1]})), TRAIN, TEST) == ""
+
+
 def test_names_that_the_training_set_has_too_are_its_own():
     made = scan_of(("s", "001", "12", {"source": "001", "background": "a"}))
     assert made_leaks(made, TRAIN, TEST) == ""

@@ -79,10 +79,21 @@ def test_frozen_is_what_the_features_depend_on():
     assert not torch.equal(maps[4], after[4])
 
 
-def test_nothing_frozen():
-    network = build_segmenter(2, 0, weights="none")
+@pytest.mark.parametrize("encoder", ["lite0", "vgg11"])
+def test_nothing_frozen(encoder):
+    network = build_segmenter(2, 0, encoder, weights="none")
     freeze(network, 0)
     assert all(value.requires_grad for value in network.parameters())
+
+
+def test_an_encoder_that_takes_no_such_pictures_cannot_be_frozen(monkeypatch):
+    def refuse(x):
+        raise AssertionError("Input height (64) doesn't match model (224)")
+
+    network = build_segmenter(2, 0, weights="none")
+    monkeypatch.setattr(network.unet.encoder, "forward", refuse)
+    with pytest.raises(InputError, match=r"no pictures of 64x64 pixels: .*\(224\)"):
+        freeze(network, 3)
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "tu-resnet10t"])

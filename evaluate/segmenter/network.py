@@ -83,16 +83,27 @@ def build_segmenter(
     return Segmenter(unet, scaling)
 
 
-def freeze(segmenter: Segmenter, halvings: int) -> None:
+def freeze(segmenter: Segmenter, halvings: int, side: int = 2 * SMALLEST) -> None:
     """Keep the encoder's weights as they are, down to its features of 1/2**halvings of the size.
+
+    Its normalisations go on following the data. side: of pictures that the encoder takes. With 0
+    halvings all is trained. Raises InputError for an encoder that takes no such pictures.
 
     What pretraining found there serves any picture, few defects would only bend it, and steps cost
     less (Yosinski et al. 2014, "How transferable are features in deep neural networks?").
     """
+    if not halvings:
+        return
     encoder = segmenter.unet.get_submodule("encoder")
     kept = list(encoder.parameters())
     encoder.eval()  # the picture below is none: running means stay
-    features = encoder(torch.zeros(1, 3, SMALLEST * 2, SMALLEST * 2))[halvings]
+    try:
+        features = encoder(torch.zeros(1, 3, side, side))[halvings]
+    except Exception as error:  # each encoder has errors of its own
+        raise InputError(
+            f"the encoder takes no pictures of {side}x{side} pixels: {error}",
+            mend="another crop, or another encoder",
+        ) from error
     encoder.train()
     if features.requires_grad:
         reached = torch.autograd.grad(features.sum(), kept, allow_unused=True)

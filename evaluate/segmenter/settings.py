@@ -16,6 +16,9 @@ PREDICTS = frozenset({"tile", "overlap"})
 # They say nothing about a run on real samples alone.
 SYNTHETIC = frozenset({"mixing", "share", "fraction", "negatives", "rim"})
 
+# Pixels that are predicted in one pass.
+AT_ONCE = 8 * 384**2
+
 
 class SegmentSettings(Settings):
     """What is trained, how, and how pictures are cut; the same for every arm of a comparison."""
@@ -49,7 +52,7 @@ class SegmentSettings(Settings):
     )
     contrast: float = Field(0.4, ge=0, lt=2, description="the factor lies within half of it to 1")
     mixing: Mixing = Field("first", description="when synthetic samples are shown")
-    share: float = Field(0.8, ge=0, le=1, description="of a batch, while they are")
+    share: float = Field(0.8, ge=0, le=1, description="of the crops that may be, while they are")
     negatives: Negatives = Field(
         "any", description="real: crops that need no defect are never cut from synthetic samples"
     )
@@ -77,7 +80,9 @@ class SegmentSettings(Settings):
 
     @property
     def tiling(self) -> Tiling:
-        return Tiling(self.tile or 3 * self.crop, self.overlap, self.crop)
+        tile = self.tile or 3 * self.crop
+        # As many pixels at once whatever the crop: eight of the largest tiles fill any memory.
+        return Tiling(tile, self.overlap, self.crop, max(1, AT_ONCE // tile**2))
 
     def deciding(self, *, real_only: bool) -> dict[str, Any]:
         """Return what decides a run's result beside the loop's own settings, JSON-able.

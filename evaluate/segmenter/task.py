@@ -38,7 +38,7 @@ class SegmentTask:
         classes = len(arm.real.classes)
         self.network = build_segmenter(classes, seed, settings.encoder, settings.weights)
         if settings.weights != "none":
-            freeze(self.network, settings.frozen)
+            freeze(self.network, settings.frozen, settings.crop)
         self.models: dict[str, nn.Module] = {NAME: self.network}
         self.optimizers = {NAME: _optimizer(self.network, settings)}
         self.policy = Policy(

@@ -34,8 +34,9 @@ class Tiling:
     def spans(self, full: int) -> "list[Span]":
         """Return the tiles that cover a line of ``full`` pixels, evenly spaced, of one length.
 
-        None reaches beyond the line if there is room for two of ``smallest``: what would be
-        mirrored there, a dark rim become a dark line, is nothing that was learned.
+        None reaches beyond the line unless that is shorter than ``smallest`` or has no room for two
+        that share ``overlap``: what would be mirrored there, a dark rim become a dark line, is
+        nothing that was learned.
         """
         whole, smallest = full // STRIDE * STRIDE, min(self.smallest, self.tile)
         count = max(2, 1 + -(-(full - self.tile) // (self.tile - self.overlap)))
