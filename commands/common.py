@@ -157,6 +157,34 @@ def config_flag(command: F) -> F:
     )(command)
 
 
+def training_flags(command: F) -> F:
+    """Add what trainings of generators share: settings over a preset's, and the machine's."""
+    for flag in (
+        click.option(
+            "--dry-run", is_flag=True, help="Print the settings and what was seen, then stop."
+        ),
+        click.option("--compile", is_flag=True, default=None, help="Use torch.compile."),
+        click.option(
+            "--precision", type=click.Choice(["no", "bf16"]), help="bf16: quicker on GPUs."
+        ),
+        click.option(
+            "--num-processes",
+            type=click.IntRange(1, 64),
+            default=1,
+            show_default=True,
+            help="Processes that share each batch: one a GPU.",
+        ),
+        click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: auto]"),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="YAML file with any setting, over the preset's; flags go before it.",
+        ),
+    ):
+        command = flag(command)
+    return command
+
+
 def json_flag(command: F) -> F:
     return click.option(
         "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."

@@ -14,6 +14,7 @@ from flawsmith.commands.common import (
     seed_setting,
     show_reading,
     source_argument,
+    training_flags,
     workers_flag,
 )
 from flawsmith.commands.gen_assemble import assemble
@@ -87,22 +88,7 @@ command.add_command(assemble)
     type=click.Choice(["none", "batch", "linear", "sqrt"]),
     help="What grows with the processes: nothing, the batch, or the rates too.  [default: none]",
 )
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML file with any setting, over the preset's; flags go before it.",
-)
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: auto]")
-@click.option(
-    "--num-processes",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Processes that share each batch: one a GPU.",
-)
-@click.option("--precision", type=click.Choice(["no", "bf16"]), help="bf16: quicker on GPUs.")
-@click.option("--compile", is_flag=True, default=None, help="Use torch.compile.")
-@click.option("--dry-run", is_flag=True, help="Print the settings and what was seen, then stop.")
+@training_flags
 @read_flags
 @seed_setting
 @workers_flag

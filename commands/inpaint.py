@@ -13,6 +13,7 @@ from flawsmith.commands.common import (
     seed_setting,
     show_reading,
     source_argument,
+    training_flags,
     workers_flag,
 )
 from flawsmith.commands.inpaint_apply import apply, shown
@@ -54,22 +55,7 @@ command.add_command(sheet)
 @click.option("--batch", type=click.IntRange(1), help="Crops a step.  [default: preset]")
 @click.option("--generator", type=click.Choice(OFFERED_GENERATORS), help="What paints.")
 @click.option("--discriminator", type=click.Choice(OFFERED_DISCRIMINATORS), help="What judges.")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML file with any setting, over the preset's; flags go before it.",
-)
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps.  [default: auto]")
-@click.option(
-    "--num-processes",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Processes that share each batch: one a GPU.",
-)
-@click.option("--precision", type=click.Choice(["no", "bf16"]), help="bf16: quicker on GPUs.")
-@click.option("--compile", is_flag=True, default=None, help="Use torch.compile.")
-@click.option("--dry-run", is_flag=True, help="Print the settings and what was seen, then stop.")
+@training_flags
 @read_flags
 @seed_setting
 @workers_flag

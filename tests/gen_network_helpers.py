@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from flawsmith.gen.shapes import Shape
+from tests.feature_helpers import one_thread  # noqa: F401
 
 SHAPES = [
     Shape(1, 240, 400),
@@ -13,15 +14,6 @@ SHAPES = [
     Shape(1, 8, 9),
 ]
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s.total}x{s.height}x{s.width}")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors gain nothing from threads, and workers beside this one lose by them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def latents(count, size, seed=0):

@@ -14,6 +14,7 @@ from flawsmith.evaluate.filtering import folds
 from flawsmith.evaluate.filtering.agreement import of_candidates, of_real
 from flawsmith.evaluate.filtering.folds import fold_segmenters
 from flawsmith.train.runs import STATE
+from tests.feature_helpers import one_thread  # noqa: F401
 from tests.inpaint_run_helpers import make_source
 from tests.segmenter_helpers import settings
 
@@ -28,14 +29,6 @@ class Turned:
 
     def read(self, shape):
         return self.masks.read(shape)[:, ::-1]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from flawsmith.commands.gen_sample import sample
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import InputError
 from flawsmith.gen.sampler import load_sampler
+from tests.feature_helpers import one_thread  # noqa: F401
 from tests.gen_run_helpers import make_source
 from tests.trees import tree_hash
 
@@ -26,16 +27,8 @@ SAMPLE = ("--count", 5, "--seed", 4, "--device", "cpu")
 GEN = click.Group("gen", commands=[train, sample])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, one_thread):
+def home(tmp_path_factory):
     """A folder with ``parts``, a ``run`` with masks trained on them, and ``whole``, drawn of it."""
     root = tmp_path_factory.mktemp("gen")
     make_source(root / "parts")

@@ -14,6 +14,7 @@ from flawsmith.train.batches import Batches
 from flawsmith.train.loop import train
 from flawsmith.train.runs import read_weights_facts
 from flawsmith.train.weights import read_tensors
+from tests.feature_helpers import one_thread  # noqa: F401
 from tests.gen_run_helpers import (
     context_of,
     in_a_process,
@@ -40,14 +41,6 @@ def elsewhere(source, tmp_path_factory):
     """A folder of runs made by other processes, and what they said."""
     folder = tmp_path_factory.mktemp("elsewhere")
     return folder, in_a_process(source, folder, *KILL_AT)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_killed_and_run_again(source, tmp_path, elsewhere):

@@ -14,6 +14,7 @@ from flawsmith.errors import EXIT_INTERRUPTED, InputError, Interrupted
 from flawsmith.inpaint.task import InpaintTask
 from flawsmith.inpaint.training import setup_of
 from tests.augment_helpers import make_parts, write_scan
+from tests.feature_helpers import one_thread  # noqa: F401
 from tests.killing import name_of, run_until
 from tests.trees import tree_hash
 
@@ -21,17 +22,8 @@ TRAIN = ("--preset", "tiny", "--steps", 8, "--device", "cpu", "--workers", 1)
 APPLY = ("--count", 8, "--seed", 5, "--device", "cpu")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Weights are compared as bytes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, one_thread):
+def home(tmp_path_factory):
     """A folder with ``parts``, the ``run`` trained on them, and ``whole``, painted by it."""
     root = tmp_path_factory.mktemp("inpaint")
     write_scan(root / "parts", make_parts())

@@ -7,18 +7,10 @@ import torch
 
 from flawsmith.inpaint import losses
 from flawsmith.inpaint.discriminators import DISCRIMINATORS, build_discriminator
+from tests.feature_helpers import one_thread  # noqa: F401
 from tests.inpaint_helpers import WIDTH, inputs, pairs
 
 judges = pytest.mark.parametrize("kind", DISCRIMINATORS)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors gain nothing from threads, and workers beside this one lose by them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @judges

@@ -9,18 +9,10 @@ from flawsmith.inpaint.discriminators import build_discriminator
 from flawsmith.inpaint.generators import GENERATORS, build_generator, compose
 from flawsmith.inpaint.noise import LATENT, STRIDES, Noise, draw_noise, noise_length
 from flawsmith.seeding import rng
+from tests.feature_helpers import one_thread  # noqa: F401
 from tests.inpaint_helpers import WIDTH, inputs, noise_of, pairs
 
 kinds = pytest.mark.parametrize("kind", GENERATORS)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors gain nothing from threads, and workers beside this one lose by them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def part(noise, where):
