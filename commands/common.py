@@ -111,6 +111,15 @@ def workers_flag(command: F) -> F:
     )(command)
 
 
+def look_alikes_flag(command: F) -> F:
+    return click.option(
+        "--look-alikes",
+        type=click.Choice(["join", "leave"]),
+        help="Photos that look like one part though their groups differ: join the groups, so that "
+        "no split separates them, or leave them.  [default: join]",
+    )(command)
+
+
 def device_flag(command: F) -> F:
     return click.option(
         "--device",

@@ -11,6 +11,7 @@ from flawsmith.commands.common import (
     emit,
     json_flag,
     listed,
+    look_alikes_flag,
     out_argument,
     overwrite_flag,
     read_flags,
@@ -59,6 +60,7 @@ PRESETS = ("steel-thesis",)
     metavar="N",
     help="Keep at most N defective images a class in the first part; the others are dropped.",
 )
+@look_alikes_flag
 @click.option(
     "--preset",
     type=click.Choice(PRESETS),
@@ -79,6 +81,7 @@ def split(
     names: tuple[str, ...] | None,
     classes: tuple[str, ...] | None,
     per_class: int | None,
+    look_alikes: Any,
     preset: str | None,
     to: str | None,
     seed: int,
@@ -89,7 +92,8 @@ def split(
 ) -> None:
     """Divide SRC into OUT/train, OUT/test: seeded, every class in its share, groups kept whole.
 
-    Photos of one part (groups.csv or --group-regex) and exact copies never face each other.
+    Photos of one part (groups.csv or --group-regex), exact copies, and photos that look like one
+    part never face each other.
 
     \b
     Examples:
@@ -103,7 +107,13 @@ def split(
     done = splitting.split(
         src,
         out,
-        replace(plan, classes=classes, per_class=per_class, seed=seed),
+        replace(
+            plan,
+            classes=classes,
+            per_class=per_class,
+            look_alikes=look_alikes or plan.look_alikes,
+            seed=seed,
+        ),
         options=read_options(flags),
         workers=workers,
         overwrite=overwrite,

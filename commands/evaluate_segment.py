@@ -165,6 +165,7 @@ def _compared(
     allow_leak: bool,
     as_json: bool,
 ) -> tuple[dict[str, Any], bool, Iterator[str]]:
+    from flawsmith.data.alike import shared_looks
     from flawsmith.data.leak import check_leaks
     from flawsmith.evaluate.segment import check, check_sets
     from flawsmith.evaluate.segment_runs import default_runs
@@ -172,6 +173,9 @@ def _compared(
     real, added, test = sets.real, sets.added, sets.test
     check_sets(real, added, test)
     leak = check_leaks(real, added, test, allow=allow_leak)
+    alike = shared_looks(real, test)
+    if alike:
+        say(f"warning: {alike} (mend: flawsmith data split keeps them together)")
     folder = runs or default_runs(real, added, settings, **vars(machine))
     say(f"runs are kept in {folder}")
     done = check(real, added, test, settings, folder, **vars(machine), leak=leak)
@@ -182,6 +186,7 @@ def _compared(
         "runs": str(folder),
         "settings": settings.model_dump(mode="json"),
         **done.to_json(),
+        "look_alikes": alike,
         "skipped": _skipped(real, *added.values(), test),
     }
     return result, as_json, _lines(done)

@@ -11,6 +11,7 @@ from flawsmith.commands.common import (
     emit,
     json_flag,
     listed,
+    look_alikes_flag,
     out_argument,
     read_flags,
     read_options,
@@ -74,6 +75,7 @@ from flawsmith.commands.common import (
     metavar="N",
     help="Use at most N defective images a class for training: what would few have done?",
 )
+@look_alikes_flag
 @click.option(
     "--features",
     type=click.Choice(["lite0", "inception", "none"]),

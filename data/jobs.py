@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith import __version__
+from flawsmith.data.alike import look_alikes, told
 from flawsmith.data.build import Built, Refused, build, finished
 from flawsmith.data.dataset import DataSet, Record, load
 from flawsmith.data.fingerprint import fingerprint
@@ -141,7 +142,10 @@ def check(src: Path, options: ReadOptions | None = None, *, workers: int = 1) ->
     """
     options = replace(options or ReadOptions(), on_error="skip")
     dataset = read_dataset(src, options)
-    return scan(dataset, workers=workers, on_error="skip", may_be_empty=True).dataset
+    found = scan(dataset, workers=workers, on_error="skip", may_be_empty=True)
+    notice = told(found.facts, look_alikes(found, workers=workers))
+    notices = (*found.dataset.notices, *filter(None, [notice]))
+    return replace(found.dataset, notices=notices)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One pass over all pixels: which samples can be read, and what each holds."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from flawsmith.data.dataset import DataSet, Record, Skipped, load
+from flawsmith.data.joining import merged
 from flawsmith.data.parallel import ordered_map
 from flawsmith.data.reading import OnError
 from flawsmith.errors import InputError, printable
@@ -81,6 +82,21 @@ class Scan:
     def where(self, label: Label) -> list[int]:
         """Return the indices of the samples with this label."""
         return [i for i, facts in enumerate(self.facts) if facts.label == label]
+
+    def joined(self, links: Iterable[Sequence[int]], notice: str) -> "Scan":
+        """Return the same with the groups of linked samples merged, and a notice that says so.
+
+        links: indices of samples that belong together. ``Facts.joined`` keeps the source's name.
+        """
+        groups = merged([facts.group for facts in self.facts], links)
+        facts = tuple(
+            f if g == f.group else replace(f, group=g, joined=f.joined or f.group)
+            for f, g in zip(self.facts, groups, strict=True)
+        )
+        pairs = zip(self.dataset.records, groups, strict=True)
+        records = tuple(replace(record, group=group) for record, group in pairs)
+        notices = (*self.dataset.notices, notice)
+        return Scan(replace(self.dataset, records=records, notices=notices), facts)
 
 
 @dataclass(frozen=True)
@@ -164,29 +180,11 @@ def _join_copies(scan: Scan) -> Scan:
     copies = [indices for indices in same.values() if len(indices) > 1]
     if not copies:
         return scan
-    parent: dict[str, str] = {}
-
-    def root(group: str) -> str:
-        while parent.get(group, group) != group:
-            group = parent[group]
-        return group
-
-    for first, *others in copies:
-        for other in others:
-            low, high = sorted((root(scan.facts[first].group), root(scan.facts[other].group)))
-            parent[high] = low
-    groups = [root(facts.group) for facts in scan.facts]
-    regrouped = tuple(
-        replace(f, group=g, joined=f.group if f.group != g else "")
-        for f, g in zip(scan.facts, groups, strict=True)
+    return scan.joined(
+        copies,
+        f"{len(copies)} images occur more than once; their copies share a group: "
+        + ", ".join(" = ".join(scan.facts[i].id for i in indices) for indices in copies[:3]),
     )
-    pairs = zip(scan.dataset.records, groups, strict=True)
-    records = tuple(replace(record, group=group) for record, group in pairs)
-    notice = f"{len(copies)} images occur more than once; their copies share a group: " + ", ".join(
-        " = ".join(scan.facts[i].id for i in indices) for indices in copies[:3]
-    )
-    notices = (*scan.dataset.notices, notice)
-    return Scan(replace(scan.dataset, records=records, notices=notices), regrouped)
 
 
 def _name_empty(scan: Scan) -> Scan:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flawsmith.data.alike import LookAlikes, join_look_alikes
 from flawsmith.data.build import Built, build, finished
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, check_format, copies_of, describe_job, open_source, quiet
@@ -31,7 +32,8 @@ class Plan:
 
     names, fractions: of the parts; uses: what each part is for (noted in its dataset.json).
     classes: only samples that show no other; None: all. per_class: at most this many defective
-    images a class in the first part, or None for all.
+    images a class in the first part, or None for all. look_alikes: whether the groups of photos
+    that look like one part are joined first.
     """
 
     names: tuple[str, ...] = ("train", "test")
@@ -39,6 +41,7 @@ class Plan:
     uses: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     per_class: int | None = None
+    look_alikes: LookAlikes = "join"
     seed: int = 0
     to: str = "folder"
 
@@ -113,6 +116,7 @@ def split(
         "uses": list(plan.uses),
         "classes": list(plan.classes) if plan.classes is not None else None,
         "per_class": plan.per_class,
+        "look_alikes": plan.look_alikes,
         "seed": plan.seed,
         "to": plan.to,
     }
@@ -122,6 +126,8 @@ def split(
             show(dataset)
         else:
             found = scan(dataset, workers=workers, on_error=options.on_error)
+            if plan.look_alikes == "join":
+                found = join_look_alikes(found, workers=workers)
             show(found.dataset)
             chosen = found.select(showing_only(found, plan.classes))
             _write_parts(chosen, stage.path, plan, job, workers)

@@ -63,7 +63,7 @@ def run(
     judge = open_judge(settings, device)
     features = judge.extractor.version if judge else None
     with run_folder(out, _record(src, settings, options, features)) as stages:
-        found = read_stage(stages, source, options, workers)
+        found = read_stage(stages, source, options, workers, settings.look_alikes)
         show(found.dataset)
         parts = split_stage(stages, found, settings)
         results = _results(stages, found, parts, settings, judge, Where(workers, device))

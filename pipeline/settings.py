@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, field_validator
 
 from flawsmith.augment.settings import AugmentSettings, Method
+from flawsmith.data.alike import LookAlikes
 from flawsmith.errors import InputError
 from flawsmith.evaluate.filtering.settings import STEPS, FilterSettings
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
@@ -45,6 +46,11 @@ class RunSettings(Settings):
     )
     per_class: int | None = Field(
         None, ge=1, strict=True, description="defective training images a class, at most"
+    )
+    look_alikes: LookAlikes = Field(
+        "join",
+        description="photos that look like one part though their groups differ: join the groups, "
+        "or leave them",
     )
     methods: tuple[RunMethod, ...] | None = Field(
         None,

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from flawsmith.data.alike import LookAlikes, join_look_alikes
 from flawsmith.data.cropping import WHOLE, crop_plates
 from flawsmith.data.dataset import DataSet, Skipped
 from flawsmith.data.fingerprint import fingerprint
@@ -22,7 +23,13 @@ from flawsmith.progress import say
 Parts = dict[str, list[int]]
 
 
-def read_stage(stages: Stages, source: DataSet, options: ReadOptions, workers: int) -> Scan:
+def read_stage(
+    stages: Stages,
+    source: DataSet,
+    options: ReadOptions,
+    workers: int,
+    look_alikes: LookAlikes = "join",
+) -> Scan:
     """Return the source's samples with their facts; photos of plates are cropped first."""
     dataset = source
     needs: tuple[str, ...] = ()
@@ -33,6 +40,8 @@ def read_stage(stages: Stages, source: DataSet, options: ReadOptions, workers: i
 
     def work(folder: Path) -> None:
         found = scan(dataset, workers=workers, on_error=options.on_error)
+        if look_alikes == "join":
+            found = join_look_alikes(found, workers=workers)
         write_lines(folder / "facts.jsonl", (json.dumps(f.to_json()) for f in found.facts))
         seen = {
             "notices": found.dataset.notices,
@@ -40,7 +49,11 @@ def read_stage(stages: Stages, source: DataSet, options: ReadOptions, workers: i
         }
         write_file(folder / "read.json", json.dumps(seen, indent=1))
 
-    inputs = {"source": fingerprint(dataset), "options": asdict(options)}
+    inputs = {
+        "source": fingerprint(dataset),
+        "options": asdict(options),
+        "look_alikes": look_alikes,
+    }
     return _restore(dataset, stages.make("read", inputs, needs, work))
 
 
