@@ -122,6 +122,7 @@ def segment(
 
     options = read_options(flags)
     settings = load_settings(SegmentSettings, config, flags)
+    settings.check_network()
     machine = Machine(device, precision)
     if curve:
         if add or test or allow_leak:

@@ -79,6 +79,13 @@ class SegmentCheck:
         pair = (arm, base or self.base)
         return {(found.arm, found.base): found for found in self.findings}[pair]
 
+    def accepts(self, arm: str = FILTERED) -> bool:
+        """Whether an arm's data are accepted: the whole interval of its mIoU lies above the base's.
+
+        The one rule, of the filter's gate, of a run's, and of what a report says.
+        """
+        return self.finding(arm).word == "helps"
+
     def warned(self, said: str) -> str:
         """Return what is said of the check, behind a warning if its test is not to be trusted."""
         return f"NOT TO BE TRUSTED ({self.leak}): {said}" if self.leak else said

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flawsmith.evaluate.report import Fact, Section
-from flawsmith.evaluate.segment import SegmentCheck
+from flawsmith.evaluate.segment import FILTERED, SegmentCheck
 from flawsmith.evaluate.segmenter.schedule import Schedule
 from flawsmith.evaluate.verdict import Finding, Word, points
 
 State = Literal["accepted", "not accepted", "not measured"]
-ARM = "real+filtered"
 HEADLINES: dict[Word, str] = {
     "helps": "Accepted: it helps.",
     "no evidence": "Not accepted: no evidence that it helps.",
@@ -36,20 +35,19 @@ class Decision:
 
     images: int
     place: str
-    arm: str = ARM
+    arm: str = FILTERED
     schedule: Schedule = field(default_factory=Schedule)
     missing: str = "no segmenter was trained in this run"
 
 
-def state_of(check: SegmentCheck | None, arm: str = ARM) -> State:
+def state_of(check: SegmentCheck | None, arm: str = FILTERED) -> State:
     """Return what becomes of the data: it is accepted only where mIoU is shown to rise."""
-    found = deciding(check, arm)
-    if found is None:
+    if check is None or deciding(check, arm) is None:
         return "not measured"
-    return "accepted" if found.word == "helps" else "not accepted"
+    return "accepted" if check.accepts(arm) else "not accepted"
 
 
-def deciding(check: SegmentCheck | None, arm: str = ARM) -> Finding | None:
+def deciding(check: SegmentCheck | None, arm: str = FILTERED) -> Finding | None:
     """Return the finding that decides: the arm's mIoU against the base."""
     found = check.findings if check else ()
     base = check.base if check else ""

@@ -52,10 +52,9 @@ class Gate:
 
     @property
     def state(self) -> State:
-        """Whether the set is accepted: it is if the whole interval of its mIoU lies above 0."""
+        """Whether the set is accepted."""
         if self.check is not None:
-            helps = self.check.finding(FILTERED).word == "helps"
-            return "accepted" if helps else "not accepted"
+            return "accepted" if self.check.accepts() else "not accepted"
         return "not measured" if self.passed else "not accepted"
 
     @property

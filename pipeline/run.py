@@ -175,8 +175,10 @@ def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions)
         )
     for method in AUGMENTED:
         files_of(settings.of_method(method))
-    settings.of_gate()
+    segmenter = settings.of_gate()
     settings.of_filter()
+    if settings.gate or (settings.filter and settings.agreement):
+        segmenter.check_network()
     if "inpaint" in (settings.methods or ()) or settings.inpaint != InpaintRun():
         from flawsmith.pipeline.inpaint import plan_of
 

@@ -9,8 +9,9 @@ from filelock import FileLock
 
 from flawsmith.cli import cli
 from flawsmith.data.images import write_png
+from flawsmith.errors import InputError
 from tests.augment_helpers import surface
-from tests.run_helpers import make_source, refusal_of, result_of
+from tests.run_helpers import make_source, refusal_of, result_of, run
 from tests.trees import tree_hash
 
 # pycocotools' compiled module does not know NumPy 2's copy keyword yet.
@@ -58,6 +59,15 @@ def test_places_that_are_refused(source, tmp_path):
     assert "holds no run of flawsmith" in refusal_of(source, tmp_path / "mine")
     assert "it holds a data set, not a run" in refusal_of(source, data_set(source, tmp_path))
     assert "no such folder" in refusal_of(tmp_path / "none", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_cannot_be_had_is_refused_before_anything_is_made(source, tmp_path):
+    config = tmp_path / "run.yaml"
+    config.write_text("segment: {encoder: resnet999}\n")
+    done = run(source, tmp_path / "out", "--config", config, plain=False)
+    assert isinstance(done.exception, InputError)
+    assert "no encoder 'resnet999'" in str(done.exception)
     assert not (tmp_path / "out").exists()
 
 

@@ -62,8 +62,8 @@ class Judged:
 
     @property
     def helps(self) -> bool:
-        """Whether the whole interval of the filtered arm's mIoU lies above that of real alone."""
-        return self.check is not None and self.check.finding(FILTERED).word == "helps"
+        """Whether what passed is accepted."""
+        return self.check is not None and self.check.accepts()
 
     @property
     def sentence(self) -> str:

@@ -66,7 +66,12 @@ def filter_folder(
     """
     options, machine = options or ReadOptions(), machine or Machine()
     extractor = open_extractor("lite0")
-    settings.segmenter()  # a wrong setting must not cost a pass over all images first
+    # A wrong setting must not cost a pass over all images first.
+    segmenter = settings.segmenter()
+    if machine.segmenter:
+        segmenter.check_network()
+    if gate:
+        gate.settings.check_network()
     made = open_source(candidates, out, ReadOptions(on_error=options.on_error))
     known = open_source(real, out, options)
     chosen = settings.model_dump(mode="json")

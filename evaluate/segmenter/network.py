@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from flawsmith.errors import InputError
+from flawsmith.evaluate.segmenter.settings import LITE0
 from flawsmith.train.backbone import ARCHITECTURE, SMALLEST, lite0_tensors
 from flawsmith.train.lite0_file import weights_file
 from flawsmith.train.starting import starting_from
 from flawsmith.train.weights import load_into
 
-LITE0 = "lite0"
 # The library's names of timm's networks begin so.
 TIMM = "tu-"
 # An untrained network calls so many pixels defective: few are, and without that the first hundred

@@ -16,6 +16,7 @@ PREDICTS = frozenset({"tile", "overlap"})
 # They say nothing about a run on real samples alone.
 SYNTHETIC = frozenset({"mixing", "share", "fraction", "negatives", "rim"})
 
+LITE0 = "lite0"
 # Pixels that are predicted in one pass.
 AT_ONCE = 8 * 384**2
 
@@ -24,7 +25,7 @@ class SegmentSettings(Settings):
     """What is trained, how, and how pictures are cut; the same for every arm of a comparison."""
 
     encoder: str = Field(
-        "lite0", description="lite0 (needs no download), or a name of segmentation_models_pytorch"
+        LITE0, description="lite0 (needs no download), or a name of segmentation_models_pytorch"
     )
     weights: Literal["imagenet", "none"] = Field(
         "imagenet", description="what the encoder starts from"
@@ -83,6 +84,17 @@ class SegmentSettings(Settings):
         tile = self.tile or 3 * self.crop
         # As many pixels at once whatever the crop: eight of the largest tiles fill any memory.
         return Tiling(tile, self.overlap, self.crop, max(1, AT_ONCE // tile**2))
+
+    def check_network(self) -> None:
+        """Raise InputError where the network cannot be had: before hours are spent up to it."""
+        if self.encoder == LITE0:  # its weights are installed
+            return
+        # Only here: it loads torch.
+        from flawsmith.evaluate.segmenter.network import build_segmenter, freeze
+
+        network = build_segmenter(1, 0, self.encoder, self.weights)
+        if self.weights != "none":
+            freeze(network, self.frozen, self.crop)
 
     def deciding(self, *, real_only: bool) -> dict[str, Any]:
         """Return what decides a run's result beside the loop's own settings, JSON-able.
