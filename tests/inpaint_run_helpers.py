@@ -27,7 +27,9 @@ from flawsmith.inpaint.training import Setup, train_on
 from flawsmith.seeding import rng
 from flawsmith.train.launch import launch
 from flawsmith.train.loop import train
+from flawsmith.train.reduce import Processes
 from flawsmith.train.settings import TrainSettings
+from flawsmith.train.task import Context
 
 CLASSES = ("square", "disc")
 LEVELS = (205, 25)
@@ -138,3 +140,15 @@ def main(source, folder, kill_points):
 
 if __name__ == "__main__":
     main(*map(Path, sys.argv[1:3]), sys.argv[3])
+
+
+def context_of(task, step=0, count=4, seed=3):
+    return Context(
+        step=step,
+        total=10,
+        seed=seed,
+        indices=tuple(range(count)),
+        places=range(count),
+        processes=Processes(torch.device("cpu")),
+        optimizers=task.optimizers,
+    )

@@ -10,56 +10,26 @@ import pytest
 from click.testing import CliRunner
 
 from flawsmith.commands.gen_assemble import assemble as command
-from flawsmith.data import coco, folder
+from flawsmith.data import coco
 from flawsmith.data.demo_plates import draw_plate
-from flawsmith.data.formats import ReadOptions, read_dataset
-from flawsmith.data.plates import PARTS, divide, divide_masks
-from flawsmith.data.writing import Spec
+from flawsmith.data.formats import read_dataset
+from flawsmith.data.plates import PARTS
 from flawsmith.errors import InputError
-from flawsmith.gen.assemble import Assembled, AssembleSettings, Parts, assemble
+from flawsmith.gen.assemble import Parts
 from flawsmith.gen.seam_report import NOT_JUDGED
-from flawsmith.sample import Sample
 from flawsmith.seeding import rng
-from tests.format_helpers import round_trip
+from tests.assemble_helpers import (
+    HEIGHT,
+    SCALE,
+    WIDTH,
+    join,
+    made,
+    sample_of,
+    write,
+    write_parts,
+)
 from tests.killing import run_until
 from tests.trees import tree_hash
-
-WIDTH, HEIGHT = 60, 100
-SCALE = WIDTH / 880
-CLASSES = ("scratch", "dent")
-
-
-def sample_of(key: str, image, masks=None, label=None, **meta) -> Sample:
-    masks = np.zeros((len(CLASSES), *image.shape[:2]), bool) if masks is None else masks
-    label = label or ("defective" if masks.any() else "good")
-    return Sample(key, image, masks, label, f"plate-{key}", meta)
-
-
-def write(root: Path, samples, classes=CLASSES, writer=folder, name="folder") -> Path:
-    overlap = any((s.masks.sum(axis=0) > 1).any() for s in samples)
-    round_trip(root, writer, name, samples, Spec(classes, overlap))
-    return root
-
-
-def write_parts(root: Path, counts=(4, 3, 5)) -> Parts:
-    """Write parts of drawn plates, of which every second shows a defect somewhere."""
-    for number, (part, count) in enumerate(zip(PARTS, counts, strict=True)):
-        samples = []
-        for i in range(count):
-            drawn = draw_plate(rng(8, part, i), defective=i % 2 == 1, scale=SCALE)
-            image, masks = divide(drawn.image)[part], divide_masks(drawn.masks)[part]
-            samples.append(sample_of(f"{part}-{i}", image, masks, seed=8, number=number))
-        write(root / part, samples)
-    return Parts(*(root / part for part in PARTS))
-
-
-def made(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
-
-
-def join(parts: Parts, out: Path, *, workers=1, real=None, options=None, **settings) -> Assembled:
-    chosen = AssembleSettings(**{"count": 9, "seed": 2, **settings})
-    return assemble(parts, out, chosen, workers=workers, real=real, options=options)
 
 
 @pytest.fixture(scope="module")
@@ -189,79 +159,6 @@ def test_parts_of_unknown_label_are_left_out(tmp_path):
     with pytest.raises(InputError, match=r"no glass part can be used.*--assume-good"):
         join(replace(parts, glass=tmp_path / "none"), tmp_path / "other")
     assert not list(tmp_path.glob("other*"))
-
-
-def glass_of(root: Path, height=HEIGHT, width=WIDTH, classes=CLASSES, *, grey=False) -> Path:
-    image = np.full((height, width) if grey else (height, width, 3), 180, np.uint8)
-    masks = np.zeros((len(classes), height, width), bool)
-    return write(root, [sample_of("odd", image, masks)], classes)
-
-
-@pytest.mark.parametrize(
-    ("kind", "wanted"),
-    [
-        ({"height": 99}, "odd.png: this glass is 60x99 colour, the first anode.*60x100 colour"),
-        ({"width": 61}, "this glass is 61x100 colour.*flawsmith data plates crops"),
-        ({"grey": True}, "this glass is 60x100 grey.*60x100 colour.*save all in one way"),
-        ({"classes": ("Scratch",)}, "anode has the class 'scratch' and glass the class 'Scratch'"),
-        ({"classes": ("dent ",)}, "in one way"),
-    ],
-)
-def test_parts_that_do_not_fit(parts, tmp_path, kind, wanted):
-    glass = glass_of(tmp_path / "glass", **kind)
-    with pytest.raises(InputError, match=wanted):
-        join(replace(parts, glass=glass), tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["glass"]
-
-
-def test_mixed_sizes_in_one_folder_name_the_odd_one(parts, tmp_path):
-    (tmp_path / "glass").mkdir()
-    image = np.full((HEIGHT, WIDTH, 3), 180, np.uint8)
-    write(tmp_path / "glass", [sample_of("fits", image), sample_of("low", image[1:])])
-    with pytest.raises(InputError, match=r"low\.png: this glass is 60x99"):
-        join(replace(parts, glass=tmp_path / "glass"), tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    ("settings", "wanted"),
-    [
-        ({"blend": 51}, "100 px high are too low to blend 51 px.*--blend 50 or less"),
-        ({"count": 61}, "only 60 different ones can be made of 4 anode, 3 glass, 5 cathode"),
-    ],
-)
-def test_wishes_that_cannot_be_met(parts, tmp_path, settings, wanted):
-    with pytest.raises(InputError, match=wanted):
-        join(parts, tmp_path / "out", **settings)
-    assert not list(tmp_path.iterdir())
-    join(parts, tmp_path / "out", blend=50, count=60)
-
-
-def test_folders_that_clash(parts, tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no known layout: it holds nothing"):
-        join(replace(parts, cathode=tmp_path / "empty"), tmp_path / "out")
-    with pytest.raises(InputError, match="no such folder"):
-        join(replace(parts, cathode=tmp_path / "none"), tmp_path / "out")
-    with pytest.raises(InputError, match="given for both anode and cathode"):
-        join(replace(parts, cathode=parts.anode), tmp_path / "out")
-    for inner in (parts.glass / "out", parts.cathode):
-        with pytest.raises(InputError, match="inside of the source folder"):
-            join(parts, inner)
-    with pytest.raises(InputError, match="inside of the output"):
-        join(parts, parts.glass.parent)
-    assert sorted(path.name for path in parts.glass.parent.iterdir()) == sorted(PARTS)
-    with pytest.raises(InputError, match="this real plate is 60x100"):
-        join(parts, tmp_path / "out", real=glass_of(tmp_path / "real"))
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_broken_part_stops_or_is_skipped(tmp_path):
-    parts = write_parts(tmp_path / "parts", (2, 3, 2))
-    (parts.glass / "images/glass-1.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"glass-1\.png"):
-        join(parts, tmp_path / "out")
-    done = join(parts, tmp_path / "out", count=8, options=ReadOptions(on_error="skip"))
-    assert done.parts["glass"]["usable"] == 2
 
 
 def write_real(root: Path, count: int) -> Path:
