@@ -32,6 +32,10 @@ from flawsmith.train.settings import TrainSettings
 from flawsmith.train.task import Context
 
 CLASSES = ("square", "disc")
+LOSSES = {
+    *("d_real", "d_fake", "d_wrong", "g_adversarial", "g_l1", "g_matching", "g_diversity"),
+    *("e_kl", "g_latent"),
+}
 LEVELS = (205, 25)
 SURFACE = 110
 SHAPE = (56, 72)

@@ -9,6 +9,7 @@ from flawsmith.errors import InputError
 from flawsmith.train.runs import read_weights_facts
 from tests.inpaint_run_helpers import (
     CLASSES,
+    LOSSES,
     context_of,
     frozen_digest,
     in_a_process,
@@ -23,10 +24,6 @@ KILL_AT = [
     ("flawsmith.train.loop", "_finite", "before", 2),  # nothing kept yet
     ("flawsmith.train.loop", "_finite", "before", 4),  # one checkpoint, and a step after it
 ]
-LOSSES = {
-    *("d_real", "d_fake", "d_wrong", "g_adversarial", "g_l1", "g_matching", "g_diversity"),
-    *("e_kl", "g_latent"),
-}
 
 
 @pytest.fixture(scope="module")

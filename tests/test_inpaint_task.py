@@ -9,15 +9,11 @@ import torch
 from flawsmith.inpaint.preview import preview_of
 from flawsmith.seeding import rng
 from tests.inpaint_run_helpers import (
+    LOSSES,
     context_of,
     make_source,
     shapes_task,
 )
-
-LOSSES = {
-    *("d_real", "d_fake", "d_wrong", "g_adversarial", "g_l1", "g_matching", "g_diversity"),
-    *("e_kl", "g_latent"),
-}
 
 
 @pytest.fixture(scope="module")
