@@ -10,7 +10,7 @@ from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.inpaint.prepare import open_run, prepare
 from flawsmith.inpaint.training import Setup, setup_of, train_on
 from flawsmith.pipeline.candidates import DIGEST, TRAINED, TRAINING, Made, made_in, make_in
-from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.settings import RunSettings, check_masks
 from flawsmith.pipeline.stages import Stages
 from flawsmith.settings import load_settings
 from flawsmith.train.devices import pick_device
@@ -29,6 +29,7 @@ class Plan:
 def plan_of(settings: RunSettings, device: str) -> Plan:
     """Return the plan; raises InputError for a wrong setting."""
     chosen = settings.inpaint
+    check_masks(chosen.apply)
     base = {"seed": settings.seed}
     steps = {"steps": settings.inpaint_steps} if settings.inpaint_steps else {}
     return Plan(

@@ -19,6 +19,15 @@ Budget = Literal["minutes", "hour", "day", "none"]
 OWN = {"steps": "gate_steps", "seeds": "seeds", "seed": "seed"}
 
 
+def check_masks(given: dict[str, Any]) -> None:
+    """Raise InputError for masks of a foreign run: it may have learned from what is tested on."""
+    if given.get("masks") == "gan" or given.get("masks_run") is not None:
+        raise InputError(
+            "masks of a trained run cannot be used here: it may have seen the test images",
+            mend="augment or inpaint apply, on the training part alone",
+        )
+
+
 class InpaintRun(Settings):
     """Settings of the method ``inpaint``: how the generator is trained, and how it paints."""
 
@@ -92,6 +101,7 @@ class RunSettings(Settings):
         try:
             if "method" in given:
                 raise InputError("its method is settled by its name", mend="remove 'method'")
+            check_masks(given)
             return load_settings(AugmentSettings, None, {**base, **given, "method": method})
         except InputError as error:
             raise InputError(error.what, where=f"settings of {method}", mend=error.mend) from error
