@@ -162,13 +162,20 @@ def test_stopped_it_goes_on_and_again_keeps_all(source, words, whole, tmp_path, 
 
 
 def test_what_has_learned_nothing_is_not_painted_on(source, tmp_path):
-    """No stand-in here: the selection itself looks at noise."""
+    """No stand-in here: the selection itself looks at noise, and the training is timed."""
     with pytest.MonkeyPatch.context() as patch:
         from flawsmith.evaluate.filtering.whole import select_whole
 
         patch.setattr("flawsmith.pipeline.clean.select_whole", select_whole)
         more = ("--gen-steps", 1, "--methods", "paste", *config(tmp_path, count=3))
-        told = result_of(source, tmp_path / "out", *FLAGS, *more)
+        planned = ("--budget", "minutes", "--no-filter", "--no-gate")
+        told = result_of(source, tmp_path / "out", *FLAGS, *more, *planned, plain=False)
+    plan = told["plan"]
+    assert plan["rates"]["gen"] > 0
+    assert (plan["gen"], plan["rates"]["segment"], plan["rates"]["inpaint"]) == (1, 0, 0)
+    # The step, and three images that are made and looked at.
+    looked = 3 * (0.08 + 0.25 * 48 * 64 / 1e6 + 0.15)
+    assert plan["minutes"]["gen"] == pytest.approx((plan["rates"]["gen"] + looked) / 60, abs=0.006)
     assert (told["clean"]["made"], told["clean"]["accepted"]) == (3, 0)
     said = "none of 3 generated clean images passed the selection: the real ones alone are painted"
     assert any(said in notice for notice in told["notices"])
