@@ -9,7 +9,7 @@ import numpy as np
 from flawsmith.augment.region import Regions
 from flawsmith.augment.settings import AugmentSettings
 from flawsmith.data.cache import SampleCache
-from flawsmith.data.surfaces import Surface, showing
+from flawsmith.data.surfaces import GENERATED, Surface, showing
 from flawsmith.data.visibility import is_visible
 from flawsmith.sample import Image, Masks, Sample
 
@@ -91,13 +91,13 @@ class Canvas:
         """Return the painted sample; it belongs to its background's group.
 
         meta: what the method adds to the provenance. A background that is a region of its image
-        names it there, as [x, y, width, height].
+        names it there, as [x, y, width, height]; one that was generated, the run and its weights.
         """
-        region = self.background.meta.get("region")
+        known = self.background.meta
         provenance = {
             "method": method,
             "background": self.background.id,
-            **({} if region is None else {"region": region}),
+            **{name: known[name] for name in ("region", GENERATED) if name in known},
             "mask_source": settings.mask_source,
             "hole_px": settings.feather,
             "seed": settings.seed,

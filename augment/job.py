@@ -8,11 +8,18 @@ from flawsmith.augment.canvas import SIDE
 from flawsmith.augment.classical import Classical, sources_of
 from flawsmith.augment.region import Region
 from flawsmith.augment.settings import AugmentSettings, Method
-from flawsmith.augment.shapes import FolderShapes
+from flawsmith.augment.shapes import FolderShapes, RunShapes
 from flawsmith.data.build import Built, Recipe, build, finished
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.images import read_index
-from flawsmith.data.jobs import Show, check_format, describe_job, open_source, quiet
+from flawsmith.data.jobs import (
+    Show,
+    check_apart,
+    check_format,
+    describe_job,
+    open_source,
+    quiet,
+)
 from flawsmith.data.scan import Scan, pixel_digest, scan
 from flawsmith.data.staging import staged
 from flawsmith.data.surfaces import has_surface, notices_of
@@ -54,12 +61,12 @@ def missing_for(
     return None
 
 
-def files_of(settings: AugmentSettings) -> dict[str, str]:
-    """Return name -> pixel digest of the user's pictures that the settings name.
+def files_of(settings: AugmentSettings, drawn: RunShapes | None = None) -> dict[str, str]:
+    """Return name -> digest of what the settings name: the user's pictures, a run's weights.
 
     They are inputs of the job like any setting: redrawn under the same name they change its result.
     """
-    digests = {}
+    digests = {} if drawn is None else {"masks_run": drawn.digest}
     if settings.roi is not None:
         digests["roi"] = pixel_digest(read_index(settings.roi))
     if settings.mask_folder is not None:
@@ -70,12 +77,15 @@ def files_of(settings: AugmentSettings) -> dict[str, str]:
     return digests
 
 
-def prepare(found: Scan, settings: AugmentSettings, workers: int = 1) -> Candidates:
+def prepare(
+    found: Scan, settings: AugmentSettings, workers: int = 1, drawn: RunShapes | None = None
+) -> Candidates:
     """Return the method's recipe for this data; raises InputError when it cannot work on it.
 
-    workers: processes that look for regions where no image is clean.
+    workers: processes that look for regions where no image is clean. drawn: the masks of the run
+    that the settings name.
     """
-    _check_classes(found, settings)
+    _check_classes(found, settings, drawn)
     reason = missing_for(settings.method, found, settings)
     if reason:
         raise InputError(
@@ -87,18 +97,26 @@ def prepare(found: Scan, settings: AugmentSettings, workers: int = 1) -> Candida
     if settings.method == "paste":
         from flawsmith.augment.paste import Paste
 
-        paste = Paste.of(found, settings, workers)
+        paste = Paste.of(found, settings, workers, drawn)
         return Candidates(paste, Spec(classes), notices_of(found, paste.backgrounds))
     if settings.method == "procedural":
         from flawsmith.augment.procedural import Procedural
 
-        drawn = Procedural.of(found, settings, workers)
-        return Candidates(drawn, Spec(drawn.shapes.classes), notices_of(found, drawn.backgrounds))
+        recipe = Procedural.of(found, settings, workers, drawn)
+        notices = notices_of(found, recipe.backgrounds)
+        return Candidates(recipe, Spec(recipe.shapes.classes), notices)
     return _classical(found, settings)
 
 
-def _check_classes(found: Scan, settings: AugmentSettings) -> None:
-    """Raise InputError for a class that the data does not have (drawn masks have their own)."""
+def _check_classes(found: Scan, settings: AugmentSettings, drawn: RunShapes | None) -> None:
+    """Raise InputError for a class that the data does not have (drawn defects have their own)."""
+    foreign = set(drawn.classes if drawn else ()) - set(found.dataset.classes)
+    if foreign and settings.method == "paste":
+        raise InputError(
+            f"its masks are of {', '.join(sorted(foreign))}, which the images do not have",
+            where=settings.masks_run or "",
+            mend=f"a run that learned {', '.join(found.dataset.classes) or '(none)'}",
+        )
     unknown = set(settings.classes or ()) - set(found.dataset.classes)
     if unknown and settings.method != "procedural":
         raise InputError(
@@ -137,16 +155,20 @@ def augment(
     workers: int = 1,
     overwrite: bool = False,
     jpeg: bool = False,
+    drawn: RunShapes | None = None,
     show: Show = quiet,
 ) -> Built:
     """Write ``settings.count`` candidates made from the data set ``src`` as the data set ``out``.
 
+    drawn: the masks of the run that the settings name, as ``gen.masks.open_masks`` gives them.
     ``show`` gets the data set that was read. Resumes an interrupted job; raises InputError for
     unusable input and OutputError when writing fails, with nothing under the name ``out``.
     """
     check_format(to)
     dataset = open_source(src, out, options)
-    files = files_of(settings)
+    if settings.masks_run is not None:
+        check_apart(settings.masks_run, out)
+    files = files_of(settings, drawn)
     chosen = {"to": to, "jpeg": jpeg, "files": files, **settings.model_dump(mode="json")}
     job = describe_job("augment", dataset, options, chosen)
     with staged(out, job, overwrite=overwrite) as stage:
@@ -155,7 +177,7 @@ def augment(
             return finished(out)
         found = scan(dataset, workers=workers, on_error=options.on_error)
         show(found.dataset)
-        candidates = prepare(found, settings, workers)
+        candidates = prepare(found, settings, workers, drawn)
         for notice in candidates.notices:
             say(f"note: {notice}")
         return build(

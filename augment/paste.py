@@ -20,7 +20,13 @@ from flawsmith.augment.canvas import SIDE, Canvas, Defect, View, fill, pick_back
 from flawsmith.augment.region import Region, Regions, Wish, places
 from flawsmith.augment.reshape import as_channels, fits, reshape
 from flawsmith.augment.settings import AugmentSettings
-from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, with_position
+from flawsmith.augment.shapes import (
+    RunShapes,
+    ShapeSource,
+    shape_source,
+    wanted_planes,
+    with_position,
+)
 from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
@@ -47,10 +53,12 @@ class Paste:
     settings: AugmentSettings
 
     @staticmethod
-    def of(scan: Scan, settings: AugmentSettings, workers: int = 1) -> "Paste":
-        """Prepare the recipe from the surfaces and the defects of a scan."""
+    def of(
+        scan: Scan, settings: AugmentSettings, workers: int = 1, drawn: RunShapes | None = None
+    ) -> "Paste":
+        """Prepare the recipe from the surfaces and the defects of a scan; drawn: a run's masks."""
         samples = SampleCache(scan.dataset)
-        source = shape_source(settings, scan, samples)
+        source = shape_source(settings, scan, samples, drawn)
         names = scan.dataset.classes
         bank = make_bank(scan, tuple(range(len(names))))
         if settings.mask_source == "procedural":
@@ -85,8 +93,8 @@ class Paste:
         if not cutout.mask.any():
             return "nothing left of the mask"
         shaped = self._shaped(generator, cutout, plane, canvas)
-        if shaped is None:
-            return "no defect of about the mask's shape"
+        if isinstance(shaped, str):
+            return shaped
         cutout, origin = shaped
         if cutout.mask.sum() < MIN_AREA:
             return "nothing left of the mask"
@@ -106,8 +114,11 @@ class Paste:
 
     def _shaped(
         self, generator: np.random.Generator, cutout: Cutout, plane: int, canvas: Canvas
-    ) -> tuple[Cutout, str] | None:
-        """Return the cutout under the mask wanted: its own, or one of another source that fits."""
+    ) -> tuple[Cutout, str] | str:
+        """Return the cutout under the mask wanted: its own, or one of another source that fits.
+
+        If there is none, the reason.
+        """
         if self.settings.mask_source == "bank":
             return cutout, "bank"
         name = self.samples.dataset.classes[plane]
@@ -116,8 +127,10 @@ class Paste:
         kinds = self.shapes.classes
         kind = kinds.index(name) if name in kinds else int(generator.integers(len(kinds)))
         shape = self.shapes.draw(generator, kind, (frame[0], frame[1]))
+        if isinstance(shape, str):
+            return shape
         if not fits(cutout, shape.mask):
-            return None
+            return "no defect of about the mask's shape"
         reshaped = reshape(cutout, shape.mask, margin_for(self.settings))
         centre = shape.wish.centre or cutout.centre
         return replace(reshaped, touches=shape.wish.touches, centre=centre), shape.origin

@@ -14,7 +14,13 @@ from flawsmith.augment.canvas import SIDE, Canvas, Defect, fill, pick_background
 from flawsmith.augment.noise import perlin
 from flawsmith.augment.region import Region, Regions, places
 from flawsmith.augment.settings import AugmentSettings
-from flawsmith.augment.shapes import ShapeSource, shape_source, wanted_planes, with_position
+from flawsmith.augment.shapes import (
+    RunShapes,
+    ShapeSource,
+    shape_source,
+    wanted_planes,
+    with_position,
+)
 from flawsmith.data.build import Refused
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
@@ -40,10 +46,12 @@ class Procedural:
     settings: AugmentSettings
 
     @staticmethod
-    def of(scan: Scan, settings: AugmentSettings, workers: int = 1) -> "Procedural":
-        """Prepare the recipe from the surfaces of a scan, and its masks if they are wanted."""
+    def of(
+        scan: Scan, settings: AugmentSettings, workers: int = 1, drawn: RunShapes | None = None
+    ) -> "Procedural":
+        """Prepare the recipe from a scan's surfaces, and its masks if wanted; drawn: a run's."""
         samples = SampleCache(scan.dataset)
-        source = shape_source(settings, scan, samples)
+        source = shape_source(settings, scan, samples, drawn)
         planes = wanted_planes(settings, source)
         surfaces = surfaces_of(scan, SIDE, workers, Region(settings.roi).of)
         return Procedural(samples, surfaces, Regions(settings.roi), source, planes, settings)
@@ -66,6 +74,8 @@ class Procedural:
     def _add(self, generator: np.random.Generator, canvas: Canvas, plane: int) -> Defect | str:
         height, width = canvas.taken.shape
         shape = self.shapes.draw(generator, plane, (height, width))
+        if isinstance(shape, str):
+            return shape
         wish = with_position(shape.wish, self.settings)
         spots = places(generator, shape.mask, canvas.region, canvas.taken, wish)
         if not spots:

@@ -19,8 +19,8 @@ USED_BY: dict[str, tuple[Method, ...]] = {
     "flips": ("classical",),
     "blend": ("paste",),
     **dict.fromkeys(
-        ("masks", "mask_folder", "per_image", "roi", "position", "feather", "scale", "rotate",
-         "elastic"), PAINTED,
+        ("masks", "mask_folder", "masks_run", "per_image", "roi", "position", "feather", "scale",
+         "rotate", "elastic"), PAINTED,
     ),
 }  # fmt: skip
 
@@ -38,10 +38,11 @@ class AugmentSettings(Settings):
     flips: Literal["auto", "all", "none"] = Field(
         "auto", description="classical, safe: those the clean images allow, all, or none"
     )
-    masks: Literal["bank", "procedural", "folder"] | None = Field(
+    masks: Literal["bank", "procedural", "folder", "gan"] | None = Field(
         None, description="where masks come from; default: paste bank, procedural procedural"
     )
     mask_folder: Path | None = Field(None, description="masks=folder: one sub-folder a class")
+    masks_run: Path | None = Field(None, description="masks=gan: a run of gen with masks")
     classes: tuple[str, ...] | None = Field(None, description="only these classes; default all")
     per_image: tuple[StrictInt, StrictInt] = Field(
         (1, 2), description="fewest and most defects an image"
@@ -70,6 +71,8 @@ class AugmentSettings(Settings):
     def _folder_named(self) -> "AugmentSettings":
         if (self.masks == "folder") != (self.mask_folder is not None):
             raise ValueError("masks=folder and mask_folder belong together")
+        if (self.masks == "gan") != (self.masks_run is not None):
+            raise ValueError("masks=gan and masks_run belong together")
         return self
 
     @model_validator(mode="after")

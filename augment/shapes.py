@@ -1,5 +1,7 @@
 """Where masks come from: real ones (bank), drawn ones (procedural), the user's own (folder).
 
+A fourth source samples a trained generator (gan); it lies in ``gen``, and callers pass it in.
+
 Each source gives tight masks by class for a frame of (H, W); whoever paints decides on the look.
 """
 
@@ -39,7 +41,18 @@ class ShapeSource(Protocol):
     def classes(self) -> tuple[str, ...]: ...
     @property
     def planes(self) -> tuple[int, ...]: ...
-    def draw(self, generator: np.random.Generator, plane: int, frame: tuple[int, int]) -> Shape: ...
+    def draw(
+        self, generator: np.random.Generator, plane: int, frame: tuple[int, int]
+    ) -> Shape | str:
+        """Return a mask of the class, or why this draw gave none: then another one is due."""
+        ...
+
+
+class RunShapes(ShapeSource, Protocol):
+    """Masks that a trained run draws; ``digest`` identifies its weights."""
+
+    @property
+    def digest(self) -> str: ...
 
 
 def tight(mask: Masks) -> Masks:
@@ -199,8 +212,14 @@ class FolderShapes:
         return Shape(tight(mask), f"folder {path.name}")
 
 
-def shape_source(settings: AugmentSettings, scan: Scan, samples: SampleCache) -> ShapeSource:
-    """Return the source that the settings name."""
+def shape_source(
+    settings: AugmentSettings, scan: Scan, samples: SampleCache, drawn: RunShapes | None = None
+) -> ShapeSource:
+    """Return the source that the settings name; drawn: that of the run, where they name one."""
+    if settings.mask_source == "gan":
+        if drawn is None:
+            raise InputError("masks of a trained run are of no use here", mend="masks: bank")
+        return drawn
     if settings.mask_source == "procedural":
         return ProceduralShapes()
     if settings.mask_source == "folder":

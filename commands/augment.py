@@ -10,6 +10,8 @@ from flawsmith.commands.common import (
     config_flag,
     emit,
     json_flag,
+    masks_run_flag,
+    open_masks_run,
     out_argument,
     overwrite_flag,
     preview_flag,
@@ -48,14 +50,15 @@ from flawsmith.commands.common import (
 )
 @click.option(
     "--masks",
-    type=click.Choice(["bank", "procedural", "folder"]),
-    help="Where masks come from: real ones, drawn ones, --mask-folder.",
+    type=click.Choice(["bank", "procedural", "folder", "gan"]),
+    help="Where masks come from: real ones, drawn ones, --mask-folder, --masks-run.",
 )
 @click.option(
     "--mask-folder",
     type=click.Path(path_type=Path),
     help="Your masks, one sub-folder a class (with --masks folder).",
 )
+@masks_run_flag
 @roi_flag
 @click.option(
     "--position",
@@ -114,6 +117,7 @@ def command(
         workers=workers,
         overwrite=overwrite,
         jpeg=jpeg,
+        drawn=open_masks_run(settings.masks_run, settings.seed),
         show=show_reading,
     )
     if preview is not None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +12,9 @@ from flawsmith.data.formats import READERS, ReadOptions
 from flawsmith.data.parallel import default_workers
 from flawsmith.errors import printable
 from flawsmith.progress import say
+
+if TYPE_CHECKING:
+    from flawsmith.augment.shapes import RunShapes
 
 F = TypeVar("F", bound=Callable[..., Any])
 SHOWN = 10
@@ -142,6 +145,24 @@ def roi_flag(command: F) -> F:
         type=click.Path(path_type=Path),
         help="PNG, non-zero where defects may lie.  [default: the part, found automatically]",
     )(command)
+
+
+def masks_run_flag(command: F) -> F:
+    return click.option(
+        "--masks-run",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="RUN",
+        help="A run of gen train --with-masks that draws the masks (with --masks gan).",
+    )(command)
+
+
+def open_masks_run(run: Path | None, seed: int) -> "RunShapes | None":
+    """Return the masks of the run that the settings name, if they name one."""
+    if run is None:
+        return None
+    from flawsmith.gen.masks import open_masks
+
+    return open_masks(run, seed)
 
 
 def preview_flag(command: F) -> F:

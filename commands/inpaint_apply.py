@@ -11,6 +11,8 @@ from flawsmith.commands.common import (
     device_flag,
     emit,
     json_flag,
+    masks_run_flag,
+    open_masks_run,
     out_argument,
     overwrite_flag,
     preview_flag,
@@ -42,10 +44,11 @@ def shown(settings: "Settings") -> str:
 @click.option("--count", type=click.IntRange(1), help="Samples to make.  [default: 200]")
 @click.option(
     "--masks",
-    metavar="bank|procedural|DIR",
-    help="The run's own masks, drawn ones, or yours: DIR has a sub-folder a class.  "
-    "[default: bank]",
+    metavar="bank|procedural|gan|DIR",
+    help="The run's own masks, drawn ones, those of --masks-run, or yours: DIR has a sub-folder a "
+    "class.  [default: bank]",
 )
+@masks_run_flag
 @classes_flag
 @click.option(
     "--per-image", callback=span(int), metavar="1-3", help="Defects an image.  [default: 1-2]"
@@ -114,6 +117,7 @@ def apply(
         to=to,
         workers=workers,
         overwrite=overwrite,
+        drawn=open_masks_run(settings.masks_run, settings.seed),
         show=show_reading,
     )
     if preview is not None:
@@ -123,12 +127,7 @@ def apply(
 
 
 def _mask_source(text: str | None) -> dict[str, Any]:
-    if text == "gan":
-        raise click.BadParameter(
-            "masks drawn by a GAN are not there yet; bank, procedural or a folder",
-            param_hint="--masks",
-        )
-    if text in (None, "bank", "procedural"):
+    if text in (None, "bank", "procedural", "gan"):
         return {"masks": text}
     return {"masks": "folder", "mask_folder": Path(text)}
 

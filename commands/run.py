@@ -44,6 +44,22 @@ from flawsmith.commands.common import (
     type=click.IntRange(1),
     help="Training steps of inpaint, which is then among the methods.  [default: planned]",
 )
+@click.option(
+    "--clean",
+    type=click.Choice(["real", "gan"]),
+    help="What defects are put on: real clean images, or also generated ones. gan trains a "
+    "generator on the clean ones of the training part, which must be of one size.  [default: real]",
+)
+@click.option(
+    "--gen-arch",
+    type=click.Choice(["dcgan", "wgan-gp", "stylegan2", "fastgan"]),
+    help="With --clean gan: its networks.  [default: fastgan]",
+)
+@click.option(
+    "--gen-steps",
+    type=click.IntRange(1),
+    help="With --clean gan: its training steps.  [default: planned]",
+)
 @click.option("--no-filter", is_flag=True, help="Keep all candidates with a valid certificate.")
 @click.option(
     "--no-gate",

@@ -27,6 +27,9 @@ Part = Callable[[Image], Masks]
 CELL = 8
 # A cell with a mark so near is not free, since masks are imperfect. One cell: see ``free_cells``.
 MARGIN = CELL
+# The method of generated pictures, what is kept of their provenance, and under which name.
+GENERATOR, GENERATED = "gen", "generated"
+TOLD = ("arch", "run", "weights", "seed", "index")
 # Where no rectangle has the sides wanted, one with sides this many times shorter will do.
 SHORTER = 4
 
@@ -46,9 +49,10 @@ class Surface:
     def of(self, whole: Sample) -> Sample:
         """Return the surface of its decoded sample: label good; see ``cut`` for a box.
 
-        A whole one loses its meta: ``region`` in there would be somebody else's.
+        A whole one loses its meta (``region`` in there would be somebody else's) but for
+        ``generated``: what a generator of whole pictures has said of it.
         """
-        return replace(whole, meta={}) if self.box is None else cut(whole, self.box)
+        return replace(whole, meta=origin_of(whole)) if self.box is None else cut(whole, self.box)
 
     def size(self, found: Scan) -> tuple[int, int]:
         """Return width and height in pixels."""
@@ -129,6 +133,17 @@ def cut(sample: Sample, box: Box) -> Sample:
         label="good",
         meta={"region": list(box)},
     )
+
+
+def origin_of(whole: Sample) -> dict[str, Any]:
+    """Return ``generated`` with the run, its weights' digest, seed and number, or nothing.
+
+    Only of samples that ``gen sample`` has made; a sample's meta may hold anything else.
+    """
+    if whole.meta.get("method") != GENERATOR:
+        return {}
+    told = {name: whole.meta.get(name) for name in TOLD}
+    return {GENERATED: {n: value for n, value in told.items() if isinstance(value, (str, int))}}
 
 
 def region_of(meta: dict[str, Any]) -> Box | None:

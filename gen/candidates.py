@@ -35,14 +35,14 @@ class Drawn:
     truncation: float
 
     def make(self, index: int) -> Sample | Refused:
-        each = BATCH if _sampler(self.run).device.type != "cpu" else 1
+        each = BATCH if sampler_of(self.run).device.type != "cpu" else 1
         first = index - index % each
         return _batch(self, first, each)[index - first]
 
 
 @lru_cache(maxsize=1)
-def _sampler(run: TrainedRun) -> Sampler:
-    """Return the sampler, loaded once a process."""
+def sampler_of(run: TrainedRun) -> Sampler:
+    """Return the run's sampler, loaded once a process; InputError if its weights have changed."""
     sampler = load_sampler(run.path, run.device)
     # A training that goes on beside this job writes better ones: half a job by each is neither's.
     if file_sha256(run.path / WEIGHTS) != run.digest:
@@ -54,7 +54,7 @@ def _sampler(run: TrainedRun) -> Sampler:
 
 @lru_cache(maxsize=1)
 def _batch(drawn: Drawn, first: int, count: int) -> tuple[Sample, ...]:
-    found = _sampler(drawn.run).sample(count, drawn.seed, drawn.truncation, first)
+    found = sampler_of(drawn.run).sample(count, drawn.seed, drawn.truncation, first)
     return tuple(found)
 
 

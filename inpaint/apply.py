@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.augment.job import files_of
+from flawsmith.augment.shapes import RunShapes
 from flawsmith.data.build import Built, build, finished
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, check_format, describe_job, open_source, quiet
@@ -27,10 +28,12 @@ def apply(
     to: str = "folder",
     workers: int = 1,
     overwrite: bool = False,
+    drawn: RunShapes | None = None,
     show: Show = quiet,
 ) -> Built:
     """Write ``settings.count`` candidates, painted by a run into images, as the data set ``out``.
 
+    drawn: the masks of the run that the settings name, as ``gen.masks.open_masks`` gives them.
     ``show`` gets the data set of backgrounds. On a GPU one process paints, whatever ``workers``
     says. Resumes an interrupted job; raises InputError for unusable input and OutputError when
     writing fails, with nothing under the name ``out``.
@@ -38,13 +41,15 @@ def apply(
     options = options or ReadOptions()
     check_format(to)
     dataset = open_source(backgrounds, out, options)
-    _check_apart(run, out)
+    for folder in (run, settings.masks_run):
+        if folder is not None:
+            _check_apart(folder, out)
     opened = open_run(run, device)
     kind = opened.painter.device.type
     chosen: dict[str, Any] = {
         **settings.model_dump(mode="json"),
         "to": to,
-        "files": files_of(settings.shaping),
+        "files": files_of(settings.shaping, drawn),
         "weights": opened.trained.digest,
         # The same weights round otherwise elsewhere: half a job on each would be neither's.
         "device": kind,
@@ -56,7 +61,7 @@ def apply(
             return finished(out)
         found = scan(dataset, workers=workers, on_error=options.on_error)
         show(found.dataset)
-        candidates = prepare(opened, found, settings, workers)
+        candidates = prepare(opened, found, settings, workers, drawn)
         for notice in candidates.notices:
             say(f"note: {notice}")
         return build(

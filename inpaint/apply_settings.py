@@ -16,10 +16,11 @@ class ApplySettings(Settings):
 
     count: int = Field(200, ge=1, strict=True, description="samples to make")
     seed: int = Field(0, ge=0, strict=True)
-    masks: Literal["bank", "procedural", "folder"] = Field(
-        "bank", description="the run's own masks, drawn ones, or mask_folder's"
+    masks: Literal["bank", "procedural", "folder", "gan"] = Field(
+        "bank", description="the run's own masks, drawn ones, mask_folder's, or masks_run's"
     )
     mask_folder: Path | None = Field(None, description="masks=folder: one sub-folder a class")
+    masks_run: Path | None = Field(None, description="masks=gan: a run of gen with masks")
     classes: tuple[str, ...] | None = Field(None, description="only these; default all learned")
     per_image: tuple[StrictInt, StrictInt] = Field(
         (1, 2), description="fewest and most defects an image"
@@ -49,6 +50,8 @@ class ApplySettings(Settings):
     def _folder_named(self) -> "ApplySettings":
         if (self.masks == "folder") != (self.mask_folder is not None):
             raise ValueError("masks=folder and mask_folder belong together")
+        if (self.masks == "gan") != (self.masks_run is not None):
+            raise ValueError("masks=gan and masks_run belong together")
         return self
 
     @property

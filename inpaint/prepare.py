@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flawsmith.augment.job import Candidates
 from flawsmith.augment.region import Region, Regions
-from flawsmith.augment.shapes import ShapeSource, shape_source
+from flawsmith.augment.shapes import RunShapes, ShapeSource, shape_source
 from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
 from flawsmith.data.surfaces import Surface, notices_of, surfaces_of
@@ -43,21 +43,34 @@ def open_run(run: Path, device: str = "auto") -> OpenRun:
     return OpenRun(TrainedRun(resolved(run), digest, str(painter.device)), painter)
 
 
-def prepare(opened: OpenRun, found: Scan, settings: ApplySettings, workers: int = 1) -> Candidates:
-    """Return the recipe that paints into scanned backgrounds; InputError when it cannot."""
-    recipe, notices = recipe_of(opened, found, settings, workers)
+def prepare(
+    opened: OpenRun,
+    found: Scan,
+    settings: ApplySettings,
+    workers: int = 1,
+    drawn: RunShapes | None = None,
+) -> Candidates:
+    """Return the recipe that paints into scanned backgrounds; InputError when it cannot.
+
+    drawn: the masks of the run that the settings name, if they name one.
+    """
+    recipe, notices = recipe_of(opened, found, settings, workers, drawn)
     return Candidates(recipe, Spec(opened.painter.classes), notices)
 
 
 def recipe_of(
-    opened: OpenRun, found: Scan, settings: ApplySettings, workers: int = 1
+    opened: OpenRun,
+    found: Scan,
+    settings: ApplySettings,
+    workers: int = 1,
+    drawn: RunShapes | None = None,
 ) -> tuple[Inpaint, tuple[str, ...]]:
     """Return the same recipe, and what is to be said about its backgrounds."""
     classes = opened.painter.classes
     masks = read_masks(opened.trained.path, classes, workers=workers)
     learned = {plane for fact in masks.facts for plane in fact.planes}
     wanted = _wanted(settings, classes, learned, opened.trained.path)
-    shapes = shape_source(settings.shaping, masks, SampleCache(masks.dataset))
+    shapes = shape_source(settings.shaping, masks, SampleCache(masks.dataset), drawn)
     kinds = _kinds(settings, classes, wanted, shapes)
     region = Region(settings.roi)
     surfaces = surfaces_of(found, opened.painter.settings.size, workers, region.of)
@@ -105,8 +118,10 @@ def _kinds(
     if foreign:
         raise InputError(
             f"masks of {', '.join(sorted(foreign))}, which the run does not paint",
-            where=settings.mask_folder or "",
-            mend=f"name the sub-folders after classes of {', '.join(classes)}",
+            where=settings.mask_folder or settings.masks_run or "",
+            mend=f"name the sub-folders after classes of {', '.join(classes)}"
+            if settings.mask_folder
+            else f"masks of a run that learned {', '.join(classes)}",
         )
     kinds: dict[int, tuple[int, ...]] = {
         plane: (named[classes[plane]],) for plane in wanted if classes[plane] in named
@@ -115,7 +130,7 @@ def _kinds(
     if not kinds or (settings.classes and without):
         raise InputError(
             f"no usable mask of {', '.join(without)}",
-            where=settings.mask_folder or "",
+            where=settings.mask_folder or settings.masks_run or "",
             mend=f"of {', '.join(named) or '(none)'}, or --masks procedural",
         )
     return kinds

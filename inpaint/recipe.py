@@ -100,6 +100,8 @@ class Inpaint:
         frame = (canvas.taken.shape[0], canvas.taken.shape[1])
         kinds = self.kinds[plane]
         shape = self.shapes.draw(generator, kinds[generator.integers(len(kinds))], frame)
+        if isinstance(shape, str):
+            return shape
         if shape.mask.shape[0] > frame[0] or shape.mask.shape[1] > frame[1]:
             return "mask larger than the image"
         wish = with_position(shape.wish, self.settings)

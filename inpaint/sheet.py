@@ -117,6 +117,7 @@ class Sheet:
         drawn = []
         for _ in range(TRIES):
             shape = self.shapes.draw(generator, kind, (side, side))
+            assert isinstance(shape, Shape)  # a bank always has one
             if max(shape.mask.shape) <= SHARE * side:
                 return shape
             drawn.append(shape)

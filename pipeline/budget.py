@@ -36,7 +36,7 @@ PRESETS: dict[Budget, Preset] = {
 FEWEST_SEEDS = 2
 FEWEST_STEPS = 100
 # With fewer steps a generator is not worth its time; nor may it take a larger share of all of it.
-FEWEST_INPAINT = 200
+FEWEST_INPAINT = FEWEST_GEN = 200
 INPAINT_SHARE = 0.25
 # What is planned with; the rest is for what nobody foresaw.
 PLANNED = 0.9
@@ -52,10 +52,11 @@ CURVE_RUNS, CURVE_SEEDS = 3.5, 2
 
 @dataclass(frozen=True)
 class Rates:
-    """What this machine does: seconds of a segmenter's step and of a generator's (0: not known)."""
+    """What this machine does: seconds of a training step of each network (0: not known)."""
 
     segment: float = 0.0
     inpaint: float = 0.0
+    gen: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Load:
 
     methods: those that the data allows; pixels: of a training image, the mean; tested: pixels of
     the tiles of all test images; crops: pixels of a training step; inpaint: training steps of the
-    generator's preset. gate, agreement, filter: whether the gate, the filter's segmenters, and the
+    generator's preset. gen: of that of clean images, 0 for none; drawn: clean images made by it.
+    gate, agreement, filter: whether the gate, the filter's segmenters, and the
     filter are run.
     """
 
@@ -76,6 +78,8 @@ class Load:
     gate: bool = True
     agreement: bool = True
     filter: bool = True
+    gen: int = 0
+    drawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class Asked:
     seeds: int | None = None
     steps: int | None = None
     filter: int | None = None
+    gen: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,8 @@ class Plan:
     """What a run does; kept in ``plan.json``, so that a resumed run does the same.
 
     cap: minutes, None without a budget. inpaint, steps, filter: training steps of the generator, of
-    a run of the gate, and of each of the filter's two segmenters. minutes: the estimate of each
-    part. notes: what was given up.
+    a run of the gate, and of each of the filter's two segmenters; gen: of the generator of clean
+    images. minutes: the estimate of each part. notes: what was given up.
     """
 
     cap: float | None
@@ -112,6 +117,7 @@ class Plan:
     rates: Rates
     minutes: dict[str, float]
     notes: tuple[str, ...] = ()
+    gen: int = 0
 
     @property
     def total(self) -> float:
@@ -122,6 +128,7 @@ class Plan:
     def sentence(self) -> str:
         """The plan for people."""
         parts = {
+            "gen": f"clean images {self.gen} steps",
             "inpaint": f"inpaint {self.inpaint} steps",
             "candidates": f"candidates {len(self.methods)} x {self.count}",
             "filter": "filter",
@@ -149,6 +156,7 @@ def estimate(plan: Plan, load: Load) -> dict[str, float]:
     """Return the minutes that each part of the plan should take."""
     rates, made = plan.rates, plan.count * len(load.methods)
     seconds = {
+        "gen": plan.gen * rates.gen + load.drawn * (MAKE + MAKE_PIXELS * load.pixels / 1e6 + LOOK),
         "inpaint": plan.inpaint * rates.inpaint,
         "candidates": made * (MAKE + MAKE_PIXELS * load.pixels / 1e6),
         "filter": made * LOOK + (2 * plan.filter * rates.segment if load.agreement else 0),

@@ -18,6 +18,7 @@ from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.pipeline.budget import PRESETS
 from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.stages import Stages
+from flawsmith.pipeline.surfaces import PAINTING, Surfaces
 
 Verdicts = dict[RunMethod, list[Verdict]]
 # The stage of the generator's training, in there its run, and beside that its weights' SHA-256:
@@ -78,17 +79,22 @@ def _missing(method: RunMethod, train: Scan, settings: RunSettings) -> str | Non
 
 
 def make_stage(
-    stages: Stages, train: Scan, method: Method, settings: RunSettings, workers: int
+    stages: Stages, train: Scan, on: Surfaces, method: Method, settings: RunSettings, workers: int
 ) -> Made:
-    """Return an augmentation's candidates, made from the training part only."""
+    """Return an augmentation's candidates, made from the training part only.
+
+    on: what is painted on; real images that are transformed, and real defects, are of ``train``.
+    """
     own = settings.of_method(method)
+    painted = method in PAINTING
+    known = on.found if painted else train
 
     def work(folder: Path) -> None:
-        make_in(folder, prepare(train, own, workers), method, own, workers)
+        make_in(folder, prepare(known, own, workers), method, own, workers)
 
     name = f"candidates-{method}"
     inputs = {**own.model_dump(mode="json"), "files": files_of(own)}
-    folder = stages.make(name, inputs, ("split",), work)
+    folder = stages.make(name, inputs, on.needs if painted else ("split",), work)
     return made_in(folder, train, own.count)
 
 
@@ -131,7 +137,8 @@ def certify_stage(
 ) -> tuple[Verdicts, Scans]:
     """Return every candidate's verdict and facts, in order; copies are sought across all methods.
 
-    Areas are those of the training part; a copy of any real image is refused, tested ones too.
+    train: what was painted on: the training part, with generated clean images if there are any.
+    Areas are the training part's; a copy of any real image is refused, tested ones too.
     """
 
     def work(folder: Path) -> None:

@@ -10,8 +10,9 @@ from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.inpaint.prepare import open_run, prepare
 from flawsmith.inpaint.training import Setup, setup_of, train_on
 from flawsmith.pipeline.candidates import DIGEST, TRAINED, TRAINING, Made, made_in, make_in
-from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.settings import RunSettings, check_masks
 from flawsmith.pipeline.stages import Stages
+from flawsmith.pipeline.surfaces import Surfaces
 from flawsmith.settings import load_settings
 from flawsmith.train.devices import pick_device
 from flawsmith.train.runs import WEIGHTS
@@ -29,6 +30,7 @@ class Plan:
 def plan_of(settings: RunSettings, device: str) -> Plan:
     """Return the plan; raises InputError for a wrong setting."""
     chosen = settings.inpaint
+    check_masks(chosen.apply)
     base = {"seed": settings.seed}
     steps = {"steps": settings.inpaint_steps} if settings.inpaint_steps else {}
     return Plan(
@@ -38,11 +40,12 @@ def plan_of(settings: RunSettings, device: str) -> Plan:
 
 
 def paint_stage(
-    stages: Stages, train: Scan, settings: RunSettings, device: str, workers: int
+    stages: Stages, train: Scan, on: Surfaces, settings: RunSettings, device: str, workers: int
 ) -> Made:
     """Return the painted candidates; both stages see the training part only.
 
-    An interrupted training goes on at its last checkpoint.
+    The generator learns from real images alone; ``on`` is what it paints on afterwards. An
+    interrupted training goes on at its last checkpoint.
     """
     plan = plan_of(settings, device)
     decided = {
@@ -63,8 +66,8 @@ def paint_stage(
     folder = stages.make(
         "candidates-inpaint",
         inputs,
-        ("split", TRAINING),
-        lambda folder: _paint(train, trained / TRAINED, folder, plan.apply, device, workers),
+        (*on.needs, TRAINING),
+        lambda folder: _paint(on.found, trained / TRAINED, folder, plan.apply, device, workers),
     )
     return made_in(folder, train, plan.apply.count)
 
@@ -75,8 +78,8 @@ def _train(train: Scan, run: Path, plan: Plan, source: dict[str, str]) -> None:
 
 
 def _paint(
-    train: Scan, run: Path, folder: Path, settings: ApplySettings, device: str, workers: int
+    found: Scan, run: Path, folder: Path, settings: ApplySettings, device: str, workers: int
 ) -> None:
     opened = open_run(run, device)
     makers = workers if opened.painter.device.type == "cpu" else 1
-    make_in(folder, prepare(opened, train, settings, workers), "inpaint", settings, makers)
+    make_in(folder, prepare(opened, found, settings, workers), "inpaint", settings, makers)

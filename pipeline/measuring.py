@@ -12,6 +12,9 @@ from flawsmith.data.scan import Scan
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.segmenter.sources import arm_of
 from flawsmith.evaluate.segmenter.training import train_arm
+from flawsmith.gen.pictures import Pictures
+from flawsmith.gen.task import GenTask
+from flawsmith.gen.training import Setup as GenSetup
 from flawsmith.inpaint.crops import Crops
 from flawsmith.inpaint.task import InpaintTask
 from flawsmith.inpaint.training import Setup, channels_of
@@ -40,6 +43,15 @@ def inpaint_seconds(real: Scan, setup: Setup, device: str) -> float:
     loop = setup.loop.model_copy(update={**BRIEF, "device": device})
     with _aside() as run:
         task = InpaintTask(crops, channels_of(real), classes, setup.inpaint, loop.seed)
+        train(task, loop, run, {})
+        return _seconds_of(run)
+
+
+def gen_seconds(clean: Scan, setup: GenSetup, device: str) -> float:
+    """Return the seconds of a training step of a generator of clean images on these samples."""
+    loop = setup.loop.model_copy(update={**BRIEF, "device": device})
+    with _aside() as run:
+        task = GenTask(Pictures(clean, setup.gen), setup.gen, loop.seed)
         train(task, loop, run, {})
         return _seconds_of(run)
 

@@ -21,7 +21,8 @@ class Outcome:
     sets: each data set's folder, and parts: its label counts, by name: ``train``, ``test``, and
     ``synthetic``, or ``candidates`` where nothing is accepted. samples: the list of all candidates
     with scores and reasons; filter: its thresholds, and what became of each class. methods: counts
-    a method; costs: seconds a stage, None if unknown.
+    a method; clean: generated clean images, made and accepted, None if there are none; costs:
+    seconds a stage, None if unknown.
     """
 
     dataset: Path
@@ -35,6 +36,7 @@ class Outcome:
     filter: dict[str, Any]
     gate: Gate
     plan: dict[str, Any]
+    clean: dict[str, Any] | None
     costs: dict[str, float | None]
     notices: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -63,6 +65,9 @@ def method_counts(method: RunMethod, made: Made, verdicts: Sequence[Verdict]) ->
 
 def lines_of(outcome: Outcome) -> Iterator[str]:
     """Yield the result for people; the last line is the verdict."""
+    if outcome.clean:
+        yield "clean images: {made} generated, {accepted} painted on".format(**outcome.clean)
+        yield from (f"  {n} not: {reason}" for reason, n in outcome.clean["rejected"].items())
     for row in outcome.methods:
         yield f"{row.method}: {row.asked} asked, {row.made} made, {row.accepted} kept"
         reasons = [*row.refused.items(), *row.rejected.items()]
@@ -102,6 +107,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "filter": outcome.filter,
         "distances": {name: found.to_json() for name, found in outcome.distances.items()},
         "plan": outcome.plan,
+        "clean": outcome.clean,
         "costs": outcome.costs,
         "left_out": outcome.left_out,
         "notices": [*outcome.notices, *gate.notices],

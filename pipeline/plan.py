@@ -41,6 +41,7 @@ def plan_stage(
         "asked": asdict(asked),
         "segment": settings.of_gate().deciding(real_only=True),
         "inpaint": settings.inpaint.model_dump(mode="json"),
+        "gen": [settings.clean, settings.gen_arch, settings.gen.model_dump(mode="json")],
     }
 
     def work(folder: Path) -> None:
@@ -64,6 +65,7 @@ def applied(plan: Plan, settings: RunSettings) -> RunSettings:
     """Return the settings with what the plan settles."""
     chosen = {"count": plan.count, "seeds": plan.seeds, "gate_steps": plan.steps}
     steps = {"inpaint_steps": plan.inpaint} if plan.inpaint else {}
+    steps |= {"gen_steps": plan.gen} if plan.gen else {}
     return settings.model_copy(update={**chosen, **steps})
 
 
@@ -83,6 +85,8 @@ def load_of(
         gate=gate,
         agreement=settings.filter and settings.agreement and marked,
         filter=settings.filter,
+        gen=_clean_steps(settings, train),
+        drawn=settings.gen.count if settings.clean == "gan" else 0,
     )
 
 
@@ -102,6 +106,7 @@ def asked_of(settings: RunSettings) -> Asked:
         seeds=settings.seeds,
         steps=settings.gate_steps,
         filter=settings.filtering.get("steps"),
+        gen=settings.gen_steps or settings.gen.train.get("steps"),
     )
 
 
@@ -112,10 +117,19 @@ def _preset_steps(settings: RunSettings) -> int:
     return plan_of(settings, "auto").setup.loop.steps
 
 
+def _clean_steps(settings: RunSettings, train: Scan) -> int:
+    if settings.clean != "gan":
+        return 0
+    # Only here: it loads torch.
+    from flawsmith.pipeline.gen_plan import gen_steps
+
+    return gen_steps(settings, train)
+
+
 def _rates(train: Scan, load: Load, settings: RunSettings, device: str) -> Rates:
     """Measure what the plan has to know; the networks are loaded for nothing else."""
     rates = Rates()
-    if load.gate or load.agreement or "inpaint" in load.methods:
+    if load.gate or load.agreement or "inpaint" in load.methods or load.gen:
         say("plan: measuring how quick this machine is")
     if load.gate or load.agreement:
         from flawsmith.pipeline.measuring import segment_seconds
@@ -127,4 +141,10 @@ def _rates(train: Scan, load: Load, settings: RunSettings, device: str) -> Rates
 
         setup = plan_of(settings, device).setup
         rates = replace(rates, inpaint=inpaint_seconds(train, setup, device))
+    if load.gen:
+        from flawsmith.pipeline.gen_plan import gen_plan_of
+        from flawsmith.pipeline.measuring import gen_seconds
+
+        clean = train.select(train.where("good"))
+        rates = replace(rates, gen=gen_seconds(clean, gen_plan_of(settings, device).setup, device))
     return rates

@@ -7,6 +7,7 @@ from flawsmith.evaluate.filtering.settings import STEPS as FILTER_STEPS
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.pipeline.budget import (
     EVERY,
+    FEWEST_GEN,
     FEWEST_INPAINT,
     FEWEST_SEEDS,
     FEWEST_STEPS,
@@ -40,6 +41,7 @@ def default_plan(load: Load, asked: Asked, count: int) -> Plan:
         rates=Rates(),
         minutes={},
         notes=notes,
+        gen=(asked.gen or load.gen) if load.gen else 0,
     )
 
 
@@ -79,6 +81,7 @@ def _plan(preset: Preset, load: Load, asked: Asked, rates: Rates) -> Plan:
         curve=False,
         rates=rates,
         minutes={},
+        gen=_clean_steps(preset, load, asked, rates),
     )
     arms, left_out = _arms(preset.arms, load, asked)
     notes += left_out
@@ -121,6 +124,19 @@ def _generator(
         return load.methods, fewest, []
     note = f"no generator is trained: {preset.minutes:g} minutes are too few for {fewest} steps"
     return others, 0, [note]
+
+
+def _clean_steps(preset: Preset, load: Load, asked: Asked, rates: Rates) -> int:
+    """Return the steps of the generator of clean images: it was asked for, so it is never left out.
+
+    As many as its share of the time has room for, but at least the fewest that are worth it.
+    """
+    if not load.gen:
+        return 0
+    if asked.gen:
+        return asked.gen
+    fit = int(INPAINT_SHARE * 60 * preset.minutes / rates.gen) if rates.gen else load.gen
+    return max(_round(min(load.gen, fit)), min(FEWEST_GEN, load.gen))
 
 
 def _arms(

@@ -35,17 +35,25 @@ from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.shown import grid, load_one
 from flawsmith.pipeline.source import Parts
 from flawsmith.pipeline.stages import Stages
+from flawsmith.pipeline.surfaces import CLEAN, Surfaces
+
+CLEAN_SHOWS = (
+    "Rows from the top: real clean images; two rows of generated ones; a walk between two of them. "
+    "The generated ones come of the same noise throughout the training."
+)
 
 
 @dataclass(frozen=True)
 class Results:
     """What the stages of a run left.
 
-    certified: verdicts of the certificate alone; sets: each data set's folder by its name.
+    on: what was painted on; certified: verdicts of the certificate alone; sets: each data set's
+    folder by its name.
     """
 
     found: Scan
     parts: Parts
+    on: Surfaces
     made: dict[RunMethod, Made]
     certified: Verdicts
     filtered: Filtered
@@ -75,7 +83,7 @@ class Results:
         told = self.filtered.facts["notices"]
         filtered = [f"filter: {'; '.join(told)}"] if told else []
         curve = [self.trained.said] if self.trained.said else []
-        return (*left_out, *self.plan.notes, *made, *filtered, *curve)
+        return (*left_out, *self.plan.notes, *self.on.notices, *made, *filtered, *curve)
 
 
 @dataclass(frozen=True)
@@ -107,12 +115,16 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
     decision = Decision(passed, place, schedule=segment.schedule, missing=run.gate.missing)
     yield verdict_section(run.gate.check, decision)
     yield input_section(found.dataset, found.facts, run.parts)
+    if CLEAN in stages.digests:
+        training = read_training(stages.place(CLEAN) / TRAINED)
+        yield curves_section("clean images", training, CLEAN_SHOWS)
     if TRAINING in stages.digests:
         yield curves_section(TRAINING, read_training(stages.place(TRAINING) / TRAINED))
     yield counts_section([method_counts(m, run.made[m], run.last[m]) for m in run.made])
     train = found.select(run.parts["train"])
     for method, made in run.made.items():
-        yield grid(method, made, run.filtered.verdicts[method], train, classes, seed)
+        verdicts, also = run.filtered.verdicts[method], bool(run.on.accepted)
+        yield grid(method, made, verdicts, train, classes, seed, generated=also)
         if method in run.distances:
             judged, known = run.distances[method], found.dataset
             yield distance_section(method, judged, made.dataset, known, known)
@@ -145,6 +157,12 @@ def _summary(run: Results) -> list[Fact]:
         for verdicts in (run.certified, run.filtered.verdicts)
     )
     each = ", ".join(f"{number} {method}" for method, number in made.items())
+    on = run.on
+    generated = Fact(
+        "Generated clean images",
+        f"{on.accepted} of {on.made}",
+        "; ".join(["look real and new, so painted on too", *map(_counted, on.rejected.items())]),
+    )
     facts = [
         Fact("Real images", str(len(found.facts)), f"{defective} defective, {good} clean"),
         Fact("Candidates made", str(sum(made.values())), each),
@@ -158,7 +176,13 @@ def _summary(run: Results) -> list[Fact]:
         ),
     ]
     notices = (*run.notices, *run.gate.notices)
+    if on.made:
+        facts.insert(1, generated)
     return [*facts, *(Fact("Note", "", text) for text in notices)]
+
+
+def _counted(reason: tuple[str, int]) -> str:
+    return f"{reason[1]} {reason[0]}"
 
 
 def _provenance(stages: Stages, origin: Origin, plan: Plan) -> Provenance:
@@ -178,6 +202,10 @@ def _provenance(stages: Stages, origin: Origin, plan: Plan) -> Provenance:
     weights = stages.place(TRAINING) / DIGEST
     if TRAINING in stages.digests and weights.is_file():
         origins.append(Fact("Generator", weights.read_text("utf-8")[:16], "SHA-256 of its weights"))
+    weights = stages.place(CLEAN) / DIGEST
+    if CLEAN in stages.digests and weights.is_file():
+        digest = weights.read_text("utf-8")[:16]
+        origins.append(Fact("Generator of clean images", digest, "SHA-256 of its weights"))
     return Provenance(
         command="flawsmith run DATA OUT --config settings.yaml",
         origins=origins,
@@ -200,7 +228,7 @@ def _costs(stages: Stages) -> list[Cost]:
 
 def _device(stages: Stages, device: str) -> str:
     """Return the name of the device that networks ran on; torch is loaded only if one did."""
-    if not {"gate", "filter", TRAINING} & stages.digests.keys():
+    if not {"gate", "filter", TRAINING, CLEAN} & stages.digests.keys():
         return f"{device} (no network was trained)"
     import torch
 

@@ -28,6 +28,7 @@ from flawsmith.pipeline.report import Origin, Results, report_stage
 from flawsmith.pipeline.settings import AUGMENTED, InpaintRun, RunMethod, RunSettings
 from flawsmith.pipeline.source import Parts, read_stage, split_stage
 from flawsmith.pipeline.stages import Stages, run_folder
+from flawsmith.pipeline.surfaces import PAINTING, Surfaces
 from flawsmith.progress import say
 
 SWITCHED_OFF = "the gate is switched off"
@@ -85,13 +86,19 @@ def _results(
     train, test = (found.select(parts[name]) for name in ("train", "test"))
     test = gate_images(test, settings.test_clean, settings.seed)
     methods, left_out = choose_methods(train, settings)
+    if settings.clean == "gan":
+        # Only here: it loads torch.
+        from flawsmith.pipeline.gen_plan import check_clean
+
+        check_clean(train, methods, settings)
     for method, reason in left_out.items():
         say(f"note: {method} left out: {reason}")
     missing = gate_fault(train, test) if settings.gate else SWITCHED_OFF
     plan = plan_stage(stages, train, test, methods, settings, where.device, gate=not missing)
     settings = applied(plan, settings)
-    made = {m: _make(stages, train, m, settings, where) for m in plan.methods}
-    verdicts, scans = certify_stage(stages, found, train, made, where.workers)
+    on = _surfaces(stages, found, train, plan, settings, where)
+    made = {m: _make(stages, train, on, m, settings, where) for m in plan.methods}
+    verdicts, scans = certify_stage(stages, found, on.found, made, where.workers)
     distances = distance_stage(stages, found, parts, scans, verdicts, judge)
     if not missing and only_others(scans, train.dataset.classes):
         missing = NO_REAL_CLASS
@@ -108,7 +115,7 @@ def _results(
     writer = Writer(stages, settings.to, classes, found.overlap, settings.seed, where.workers)
     sets = dataset_stages(writer, found, parts, made, filtered.verdicts, gate)
     return Results(
-        found, parts, made, verdicts, filtered, gate, trained, plan, left_out, distances, sets
+        found, parts, on, made, verdicts, filtered, gate, trained, plan, left_out, distances, sets
     )
 
 
@@ -145,21 +152,42 @@ def _outcome(stages: Stages, run: Results, report: Path, samples: Path) -> Outco
         filter=run.filtered.facts,
         gate=run.gate,
         plan=run.plan.to_json(),
+        clean=run.on.to_json() if run.on.made else None,
         costs={name: stages.costs.seconds(name) for name in stages.digests},
         notices=(*run.found.dataset.notices, *run.notices),
         skipped=tuple(map(str, run.found.dataset.skipped)),
     )
 
 
+def _surfaces(
+    stages: Stages, found: Scan, train: Scan, plan: Plan, settings: RunSettings, where: Where
+) -> Surfaces:
+    """Return what is painted on; without a generator of clean images, the training part."""
+    if not plan.gen or not set(plan.methods) & set(PAINTING):
+        return Surfaces(train)
+    from flawsmith.pipeline.clean import clean_stages
+
+    taken = (*found.dataset.ids, *found.dataset.groups)
+    on = clean_stages(stages, train, taken, settings, where.device, where.workers)
+    for notice in on.notices:
+        say(f"note: {notice}")
+    return on
+
+
 def _make(
-    stages: Stages, train: Scan, method: RunMethod, settings: RunSettings, where: Where
+    stages: Stages,
+    train: Scan,
+    on: Surfaces,
+    method: RunMethod,
+    settings: RunSettings,
+    where: Where,
 ) -> Made:
     if method == "inpaint":
         # Only here: it loads torch, which the other methods do without.
         from flawsmith.pipeline.inpaint import paint_stage
 
-        return paint_stage(stages, train, settings, where.device, where.workers)
-    return make_stage(stages, train, method, settings, where.workers)
+        return paint_stage(stages, train, on, settings, where.device, where.workers)
+    return make_stage(stages, train, on, method, settings, where.workers)
 
 
 def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions) -> DataSet:
@@ -183,6 +211,10 @@ def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions)
         from flawsmith.pipeline.inpaint import plan_of
 
         plan_of(settings, "auto")
+    if settings.clean == "gan":
+        from flawsmith.pipeline.gen_plan import gen_plan_of
+
+        gen_plan_of(settings, "auto")
     dataset = open_source(src, out, options)
     check_classes(settings.classes, dataset)
     return dataset

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.data.alike import LookAlikes
 from flawsmith.errors import InputError
+from flawsmith.evaluate.filtering.select_settings import SelectSettings
 from flawsmith.evaluate.filtering.settings import STEPS, FilterSettings
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.settings import Settings, load_settings
@@ -16,8 +17,18 @@ AUGMENTED: tuple[Method, ...] = ("classical", "paste", "procedural")
 RunMethod = Literal["classical", "paste", "procedural", "inpaint"]
 Arm = Literal["filtered", "random", "paste", "inpaint", "classical", "all"]
 Budget = Literal["minutes", "hour", "day", "none"]
+GenArch = Literal["dcgan", "wgan-gp", "stylegan2", "fastgan"]
 # They have names of their own among a run's settings.
 OWN = {"steps": "gate_steps", "seeds": "seeds", "seed": "seed"}
+
+
+def check_masks(given: dict[str, Any]) -> None:
+    """Raise InputError for masks of a foreign run: it may have learned from what is tested on."""
+    if given.get("masks") == "gan" or given.get("masks_run") is not None:
+        raise InputError(
+            "masks of a trained run cannot be used here: it may have seen the test images",
+            mend="augment or inpaint apply, on the training part alone",
+        )
 
 
 class InpaintRun(Settings):
@@ -26,6 +37,20 @@ class InpaintRun(Settings):
     preset: Literal["tiny", "small", "large"] = "small"
     train: dict[str, Any] = Field(default_factory=dict, description="changes to the preset")
     apply: dict[str, Any] = Field(default_factory=dict, description="as for inpaint apply")
+
+
+class GenRun(Settings):
+    """Settings of ``clean: gan``: how the generator of clean images is trained, and used."""
+
+    preset: Literal["tiny", "small", "large", "plates", "plates-thesis"] = "small"
+    train: dict[str, Any] = Field(default_factory=dict, description="changes to the preset")
+    count: int = Field(
+        default=100, ge=1, strict=True, description="images to draw, and to select from"
+    )
+    truncation: float = Field(
+        default=1.0, ge=0, le=2, description="below 1: more usual ones, more alike"
+    )
+    select: dict[str, Any] = Field(default_factory=dict, description="as for gen select")
 
 
 class RunSettings(Settings):
@@ -56,6 +81,16 @@ class RunSettings(Settings):
         None,
         description="default: classical and paste where the data allows, else procedural; and "
         "inpaint, which trains a network first, if the budget allows",
+    )
+    clean: Literal["real", "gan"] = Field(
+        "real",
+        description="what defects are put on: real clean images, or also generated ones (gan); "
+        "these are drawn from a generator that learns from the training part's clean images",
+    )
+    gen: GenRun = Field(default_factory=GenRun)
+    gen_arch: GenArch | None = Field(None, description="its networks; default fastgan")
+    gen_steps: int | None = Field(
+        None, ge=1, strict=True, description="its training steps; default by the budget"
     )
     features: Literal["lite0", "inception", "none"] = Field(
         "lite0", description="network behind the distances; none leaves them out"
@@ -98,9 +133,17 @@ class RunSettings(Settings):
         try:
             if "method" in given:
                 raise InputError("its method is settled by its name", mend="remove 'method'")
+            check_masks(given)
             return load_settings(AugmentSettings, None, {**base, **given, "method": method})
         except InputError as error:
             raise InputError(error.what, where=f"settings of {method}", mend=error.mend) from error
+
+    def of_select(self) -> SelectSettings:
+        """Return the settings of selecting generated images; raises InputError for a wrong one."""
+        try:
+            return load_settings(SelectSettings, None, {"seed": self.seed, **self.gen.select})
+        except InputError as error:
+            raise InputError(error.what, where="settings of gen", mend=error.mend) from error
 
     def of_gate(self) -> SegmentSettings:
         """Return the settings of the gate's runs; raises InputError naming a wrong one."""
@@ -125,6 +168,13 @@ class RunSettings(Settings):
             return chosen
         except InputError as error:
             raise InputError(error.what, where="settings of filtering", mend=error.mend) from error
+
+    @model_validator(mode="after")
+    def _generator_asked_for(self) -> "RunSettings":
+        given = self.gen_arch or self.gen_steps or self.gen != GenRun()
+        if given and self.clean != "gan":
+            raise ValueError("gen, gen_arch and gen_steps are settings of clean: gan")
+        return self
 
     @field_validator("methods")
     @classmethod

@@ -10,6 +10,7 @@ from flawsmith.evaluate.report import Section
 from flawsmith.evaluate.report_sections import grid_section
 from flawsmith.pipeline.candidates import Made
 from flawsmith.pipeline.settings import RunMethod
+from flawsmith.pipeline.surfaces import PAINTING
 from flawsmith.sample import Sample
 from flawsmith.seeding import rng
 
@@ -24,6 +25,8 @@ TEXTS: dict[RunMethod, str] = {
     "the mask, and fills the mask with a defect. Outside of mask and seam no pixel is changed.",
 }
 
+GENERATED = " Some of the clean surfaces are generated, too."
+
 
 def grid(
     method: RunMethod,
@@ -32,8 +35,13 @@ def grid(
     train: Scan,
     classes: tuple[str, ...],
     seed: int,
+    *,
+    generated: bool = False,
 ) -> Section:
-    """Return real samples beside accepted ones of a method."""
+    """Return real samples beside accepted ones of a method.
+
+    generated: whether it was given generated clean images, too.
+    """
     shown = [
         i
         for name in classes
@@ -51,7 +59,7 @@ def grid(
         _load(train.dataset, real, classes),
         _load(made.dataset, shown, classes),
         classes,
-        TEXTS[method],
+        TEXTS[method] + (GENERATED if generated and method in PAINTING else ""),
         limit=SHOWN,
     )
 

@@ -68,6 +68,11 @@ def kept(*words):
     return [name for name in STAGES if f"{name}: kept from the last run" in lines]
 
 
+def kept_in(lines):
+    """Return the stages that were kept, as a run's lines tell."""
+    return {line.split(":")[0] for line in lines if line.endswith(": kept from the last run")}
+
+
 def check_sets(dataset, names=("train", "test", "synthetic")):
     for name in names:
         done = CliRunner().invoke(cli, ["data", "check", str(dataset / name), "--workers", "1"])

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from flawsmith.pipeline.budget import (
+    FEWEST_GEN,
     FEWEST_INPAINT,
     FEWEST_STEPS,
     PRESETS,
@@ -162,6 +163,31 @@ def test_without_a_budget_defaults_hold():
     assert plan.arms == ("filtered", "random", "paste", "inpaint", "classical")
     assert default_plan(LOAD, Asked(inpaint=7), 5).inpaint == 0
     assert estimate(plan, WITH).keys() == {"candidates", "filter"}  # no rates: nothing is known
+
+
+def test_a_generator_of_clean_images_is_planned_and_never_left_out():
+    load = replace(LOAD, gen=2000, drawn=100)
+    rates = replace(CORES, gen=0.3)
+    plan = plan_within(PRESETS["hour"], load, Asked(), rates)
+    # A quarter of the hour, at most.
+    assert plan.gen == 2000
+    assert plan_within(PRESETS["hour"], load, Asked(), replace(rates, gen=0.9)).gen == 1000
+    # Its steps, and 100 images that are made and looked at.
+    assert plan.minutes["gen"] == pytest.approx((600 + 100 * (0.08 + 0.01 + 0.15)) / 60, abs=0.01)
+    assert "clean images 2000 steps 10 min" in plan.sentence
+    assert plan.total <= 60
+    assert plan.steps <= plan_within(PRESETS["hour"], LOAD, Asked(), CORES).steps
+    slow = plan_within(PRESETS["minutes"], load, Asked(), replace(SLOW, gen=30.0))
+    assert slow.gen == FEWEST_GEN
+    assert f"of {PRESETS['minutes'].minutes:g} minutes: clean images 200 steps" in slow.sentence
+    assert plan_within(PRESETS["minutes"], load, Asked(gen=7), rates).gen == 7
+    assert plan_within(PRESETS["minutes"], replace(load, gen=40), Asked(), SLOW).gen == 40
+    for off in (plan_within(PRESETS["hour"], LOAD, Asked(), rates), default_plan(LOAD, Asked(), 9)):
+        assert off.gen == 0
+        assert "gen" not in off.minutes
+    assert default_plan(load, Asked(), 200).gen == 2000
+    assert default_plan(load, Asked(gen=9), 200).gen == 9
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
 def test_a_plan_survives_json():

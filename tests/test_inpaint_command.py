@@ -175,7 +175,6 @@ def test_what_cannot_be_painted_is_one_line(home, tmp_path, words, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--masks", "gan"), "masks drawn by a GAN are not there yet"),
         (("--per-image", "few"), "'few' is no range such as 1-3"),
     ],
 )

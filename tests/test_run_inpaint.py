@@ -8,7 +8,7 @@ from flawsmith.data.formats import read_dataset
 from flawsmith.data.surfaces import cut
 from flawsmith.data.visibility import distance_outside
 from tests.augment_helpers import make_parts, part, surface, write_scan
-from tests.run_helpers import assert_sound, make_source, refusal_of, result_of, run
+from tests.run_helpers import assert_sound, kept_in, make_source, refusal_of, result_of, run
 
 FLAGS = ("--count", 8, "--seed", 4, "--methods", "paste,inpaint", "--features", "none")
 
@@ -27,10 +27,6 @@ def config(tmp_path):
         return ("--config", path)
 
     return write
-
-
-def kept_in(lines):
-    return {line.split(":")[0] for line in lines if line.endswith(": kept from the last run")}
 
 
 def test_painted_candidates_are_judged_like_the_others(source, tmp_path, config):

@@ -95,6 +95,8 @@ def test_dry_run_writes_nothing(source, tmp_path):
         ),
         ("paste: {blend: glue}", "settings of paste: blend: input should be 'feather'"),
         ("paste: {glue: 1}", "settings of paste: no such setting: glue"),
+        ("paste: {masks: gan, masks_run: x}", "settings of paste: masks of a trained run cannot"),
+        ("inpaint: {apply: {masks_run: x}}", "masks of a trained run cannot be used here: it may"),
         ("paste: {method: classical}", "settings of paste: its method is settled by its name"),
         ("inpaint: {train: {glue: 1}}", "no such setting: glue"),
         ("seeds: 1", "seeds: input should be greater than or equal to 2, found '1'"),

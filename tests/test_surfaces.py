@@ -225,6 +225,10 @@ def test_a_surface_of_its_sample(worn):
     assert box.of(samples[index]).meta == {"region": [32, 0, 32, 48]}
     clean = replace(part("clean", image=surface(1)), meta={"region": [0, 0, 4, 4], "by": "hand"})
     assert Surface(0).of(clean).meta == {}
+    # But what made a generated one stays, as far as it is plain.
+    told = {"method": "gen", "run": "r", "weights": "0a", "seed": 4, "index": [1], "region": [0, 0]}
+    made = Surface(0).of(replace(clean, meta=told))
+    assert made.meta == {"generated": {"run": "r", "weights": "0a", "seed": 4}}
     assert np.array_equal(Surface(0).of(clean).image, clean.image)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from flawsmith.evaluate.neighbours import Features, Indices, Rows, nearest
 
-Step = Literal["quality", "agreement", "copies"]
+Step = Literal["quality", "agreement", "copies", "artefacts"]
 # A class with fewer real samples of a step, or of fewer parts, says too little: a quantile of four
 # values is the largest of them, and samples of one part are hardly two.
 LEAST = 5
@@ -20,8 +20,8 @@ class Threshold:
     """What a step asks of a class.
 
     quality: the largest distance to a real crop; agreement: the smallest overlap; copies: the
-    distance at which a near copy begins. real: the real crops behind it (samples for agreement),
-    groups: their parts.
+    distance at which a near copy begins; artefacts: the largest oddness of a whole picture. real:
+    the real crops behind it (samples for agreement; pictures), groups: their parts.
     """
 
     name: str
