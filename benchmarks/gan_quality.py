@@ -4,7 +4,7 @@
 
 Every arm learns from the clean pictures of TRAIN for the same wall time (a short try tells its
 steps a second), then draws as many samples as TRAIN has clean pictures. They are compared with the
-pictures of TEST, other parts, all at the size that the networks see. Three more rows are measured
+pictures of TEST, other parts, all at the size that the networks see. Two more rows are measured
 the same way: the pictures of TRAIN themselves (``real``), and blurred with sigma 2 (``blurred``).
 Of each: KID beside its floor (what real halves give at the same number), precision and recall,
 their mean distance from one another, and near copies of training pictures.
