@@ -18,6 +18,8 @@ from flawsmith.commands.common import (
     workers_flag,
 )
 from flawsmith.commands.gen_assemble import assemble
+from flawsmith.commands.gen_sample import sample
+from flawsmith.commands.gen_select import select
 from flawsmith.gen.settings import ARCHS, PRESETS
 from flawsmith.progress import say
 
@@ -38,22 +40,20 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
 
 @click.group("gen")
 def command() -> None:
-    """Assemble battery plates from their parts.
+    """Make whole clean parts from noise, select the real-looking ones, assemble plates.
 
     \b
     Example:
-      flawsmith gen assemble --anode parts/anode --glass parts/glass --cathode parts/cathode out/
+      flawsmith gen train parts/anode run/ --steps 3000
+      flawsmith gen sample run/ anodes/ --count 200
+      flawsmith gen select anodes/ selected/ --real parts/anode
     """
 
 
-command.add_command(assemble)
-
-
-# This and ``sample`` join the group once each architecture was trained on real data and looked at.
-@click.command("train")
+@command.command("train")
 @source_argument
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--arch", type=click.Choice(ARCHS), help="The networks.  [default: fastgan]")
+@click.option("--arch", type=click.Choice(ARCHS), help="The networks.  [default: stylegan2]")
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
@@ -69,7 +69,8 @@ command.add_command(assemble)
 @click.option(
     "--critic",
     type=click.Choice(["own", "projected"]),
-    help="What judges: the arch's own, or heads on a frozen network.  [default: own]",
+    help="What judges: the arch's own, or heads on a frozen network.  [default: projected for "
+    "stylegan2 and fastgan]",
 )
 @click.option("--steps", type=click.IntRange(1), help="Updates of the generator in all.")
 @click.option(
@@ -111,7 +112,7 @@ def train(
 
     \b
     Example:
-      flawsmith gen train parts/anode run/ --arch stylegan2 --critic projected --steps 3000
+      flawsmith gen train parts/anode run/ --steps 3000
     """
     from flawsmith.data.jobs import open_source
     from flawsmith.gen.training import setup_of, train_gen
@@ -181,3 +182,7 @@ def _settings(setup: "Setup") -> dict[str, Any]:
         "training": setup.loop.model_dump(mode="json"),
         "counted": {"epochs": setup.epochs} if setup.epochs else {},
     }
+
+
+for one in (sample, select, assemble):
+    command.add_command(one)

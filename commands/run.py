@@ -53,7 +53,7 @@ from flawsmith.commands.common import (
 @click.option(
     "--gen-arch",
     type=click.Choice(["dcgan", "wgan-gp", "stylegan2", "fastgan"]),
-    help="With --clean gan: its networks.  [default: fastgan]",
+    help="With --clean gan: its networks.  [default: stylegan2]",
 )
 @click.option(
     "--gen-steps",

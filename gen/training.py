@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,7 @@ class Setup:
 class _Both(GenSettings, TrainSettings):
     """The settings of all under one roof, as a file gives them."""
 
+    arch: Literal["dcgan", "wgan-gp", "stylegan2", "fastgan"] = "stylegan2"
     epochs: int | None = Field(
         None, ge=1, description="how often the critic sees each picture, instead of steps"
     )
@@ -66,7 +67,10 @@ def setup_of(preset: str, config: Path | None, flags: dict[str, Any]) -> Setup:
         )
     if {"steps", "epochs"} <= given.keys():
         raise InputError("both steps and epochs are given", mend="give one of them")
-    start = OWN[both.arch] | (PROJECTED if both.critic == "projected" else {})
+    start = OWN[both.arch]
+    if (start | networks | own).get("critic") == "projected":
+        start = start | PROJECTED
+    start = {"arch": both.arch} | start
     gen = checked(load_settings(GenSettings, None, start | networks | own))
     loop = loop | given
     epochs = loop.pop("epochs", None)

@@ -88,7 +88,7 @@ class RunSettings(Settings):
         "these are drawn from a generator that learns from the training part's clean images",
     )
     gen: GenRun = Field(default_factory=GenRun)
-    gen_arch: GenArch | None = Field(None, description="its networks; default fastgan")
+    gen_arch: GenArch | None = Field(None, description="its networks; default stylegan2")
     gen_steps: int | None = Field(
         None, ge=1, strict=True, description="its training steps; default by the budget"
     )

@@ -2,14 +2,12 @@
 
 import json
 
-import click
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
-from flawsmith.commands.gen import train
-from flawsmith.commands.gen_sample import sample
+from flawsmith.commands.gen import command as GEN
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import InputError
 from flawsmith.gen.sampler import load_sampler
@@ -24,7 +22,6 @@ TRAIN = (
 SAMPLE = ("--count", 5, "--seed", 4, "--device", "cpu")
 
 # Not offered by the command line yet.
-GEN = click.Group("gen", commands=[train, sample])
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,11 @@
 
 import json
 
-import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from flawsmith.commands.gen_select import select
+from flawsmith.commands.gen import command as GEN
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import InputError
 from flawsmith.evaluate.filtering.artefacts import Usual, own_oddness, traits
@@ -20,7 +19,6 @@ from tests.feature_helpers import one_thread  # noqa: F401
 from tests.select_helpers import HELD, REAL, candidates, clean_part, real_parts, sample
 
 # Not offered by the command line yet.
-GEN = click.Group("gen", commands=[select])
 
 
 @pytest.fixture(scope="module")

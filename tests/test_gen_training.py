@@ -45,9 +45,15 @@ def test_flags_go_before_the_preset_before_the_architecture(tmp_path):
     config.write_text("arch: dcgan\nlatent: 7\nbetas: [0.1, 0.9]\n")
     filed = setup_of("small", config, {"latent": 9})
     assert (filed.gen.arch, filed.gen.latent, filed.gen.betas) == ("dcgan", 9, (0.1, 0.9))
-    projected = setup_of("small", None, {"arch": "stylegan2", "critic": "projected"}).gen
-    assert (projected.adversarial, projected.penalised) == ("hinge", False)
-    assert setup_of("small", None, {"arch": "stylegan2"}).gen.adversarial == "logistic"
+    for flags in ({}, {"arch": "stylegan2"}, {"arch": "stylegan2", "critic": "projected"}):
+        projected = setup_of("small", None, flags).gen
+        assert (projected.arch, projected.critic, projected.critic_rate) == (
+            "stylegan2", "projected", 5e-4,
+        )  # fmt: skip
+        assert (projected.adversarial, projected.penalised) == ("hinge", False)
+    for preset, critic in (("small", {"critic": "own"}), ("tiny", {})):
+        own = setup_of(preset, None, {"arch": "stylegan2", **critic}).gen
+        assert (own.critic, own.adversarial, own.critic_rate) == ("own", "logistic", 2e-3)
 
 
 @pytest.mark.parametrize(
