@@ -47,6 +47,7 @@ def test_flags_go_before_the_preset_before_the_architecture(tmp_path):
     assert (filed.gen.arch, filed.gen.latent, filed.gen.betas) == ("dcgan", 9, (0.1, 0.9))
     projected = setup_of("small", None, {"arch": "stylegan2", "critic": "projected"}).gen
     assert (projected.adversarial, projected.penalised) == ("hinge", False)
+    assert setup_of("tiny", None, {"arch": "dcgan", "critic": "projected"}).gen.dropout == 0
     assert setup_of("small", None, {"arch": "stylegan2"}).gen.adversarial == "logistic"
 
 
@@ -57,6 +58,9 @@ def test_flags_go_before_the_preset_before_the_architecture(tmp_path):
         ({"arch": "wgan-gp", "penalty": 0.0}, "takes a penalty of the gradient"),
         ({"arch": "dcgan", "penalty": 1.0}, "goes with the loss of Wasserstein"),
         ({"arch": "wgan-gp", "adaptive": True}, "which Wasserstein's have not"),
+        ({"arch": "fastgan", "r1": 1.0}, "R1 goes with the logistic loss"),
+        ({"arch": "stylegan2", "dropout": 0.1}, "dropout is of the critics of dcgan and wgan-gp"),
+        ({"arch": "dcgan", "critic": "projected", "dropout": 0.1}, "dropout is of the critics of"),
         ({"arch": "fastgan", "spectral": True}, "no spectral norm and no strides"),
         ({"resize": (16, 16), "crop": (16, 16)}, "either resize or crop"),
         ({"classes": ("a",)}, "classes are of masks"),
@@ -234,7 +238,7 @@ def test_a_scaled_run_stays_as_it_began(source, tmp_path, capsys):
 
     settled, count = _settled(setup(**given), run, 12, 2)
     assert (settled.loop.batch, count) == (4, 1)
-    assert "stay as scaled for 1 processes, of now 2" in capsys.readouterr().err
+    assert "stay as scaled for 1 process, now 2 processes" in capsys.readouterr().err
     assert config["job"]["training"]["batch"] == 4
 
 
