@@ -40,6 +40,7 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/distance.py
 	$(BIN)/python benchmarks/inpaint.py --json
 	$(BIN)/python benchmarks/inpaint_apply.py --json
+	$(BIN)/python benchmarks/gan.py --json
 	$(BIN)/python benchmarks/filter.py
 
 # The lock holds for Python 3.11; other versions resolve from the ranges in pyproject.toml.

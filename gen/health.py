@@ -1,6 +1,7 @@
 """Is the training healthy? Warnings in plain words on divergence, a dead critic, mode collapse.
 
-Judged are means over windows of steps, so that one odd batch means nothing.
+Judged are means over windows of steps, so that one odd batch means nothing, and none before the
+sixth: at first all samples are alike.
 """
 
 from collections.abc import Mapping
@@ -12,16 +13,18 @@ from torch import Tensor
 
 from flawsmith.errors import InputError
 
-# Steps a window, windows before anything is judged, windows in a row that make a verdict.
+# Updates of the critic a window, windows before any is judged, those in a row that make a verdict.
 WINDOW = 100
 EARLY = 3
 IN_A_ROW = 3
 KEPT = 30
 # The critic's loss on real and generated pictures together, below which it errs no more.
 WON = 0.02
-# Of the logits on real and on generated pictures, apart.
+# Of the logits on real pictures, above those on generated ones.
 NO_OPINION = 0.005
+# Of a loss; and of Wasserstein's, as a multiple of what it was before.
 RUN_AWAY = 30.0
+GROWN = 100.0
 # Share of the real pictures' diversity.
 ALIKE = 0.3
 WATCHED = ("d_loss", "g_loss", "real_score", "fake_score", "diversity")
@@ -32,11 +35,17 @@ class Health:
     """Follows a run's losses and says what goes wrong, each kind once.
 
     wasserstein: the losses are Wasserstein's; farthest: what two pictures can be apart at most, the
-    bound of the distance that a critic of slope 1 can estimate.
+    bound of the distance that a critic of slope 1 can estimate. critic_steps: updates of the critic
+    a step; window: updates of the critic a window.
     """
 
-    def __init__(self, wasserstein: bool, farthest: float, window: int = WINDOW) -> None:
-        self.wasserstein, self.farthest, self.window = wasserstein, farthest, window
+    def __init__(
+        self, wasserstein: bool, farthest: float, critic_steps: int = 1, window: int = WINDOW
+    ) -> None:
+        self.wasserstein, self.farthest = wasserstein, farthest
+        self.window = max(1, window // critic_steps)
+        # Until then samples may be alike: the generator has had few updates.
+        self.young = min(KEPT, EARLY * critic_steps + IN_A_ROW)
         self.windows: list[Window] = []
         self.said: dict[str, str] = {}
         self._sums: dict[str, Tensor] = {}
@@ -76,10 +85,10 @@ class Health:
             )
         if self._lately(self._sees_nothing):
             found["dead"] = (
-                "the critic sees no difference between real and generated pictures; unless they "
-                "look alike by now it is dead: try a higher critic_rate"
+                "the critic cannot tell real from generated pictures; unless they look alike by "
+                "now it is dead: try a higher critic_rate"
             )
-        if self._lately(self._is_alike):
+        if self._lately(self._is_alike) and len(self.windows) >= self.young:
             share = self.windows[-1]["diversity"]
             found["collapse"] = (
                 f"mode collapse: the samples differ by {share:.0%} of what real pictures do; try "
@@ -94,26 +103,31 @@ class Health:
 
     def _runs_away(self, window: Window) -> bool:
         if not self.wasserstein:
-            return abs(window["g_loss"]) > RUN_AWAY and not self._has_won(window)
-        usual = median(abs(one["d_loss"]) for one in self.windows)
+            largest = max(abs(window["g_loss"]), abs(window["d_loss"]))
+            return largest > RUN_AWAY and not self._has_won(window)
+        # Of the windows before the judged ones: of all, a young run's would be half run away.
+        usual = median(abs(one["d_loss"]) for one in self.windows[:-IN_A_ROW])
         distance = window["real_score"] - window["fake_score"]
-        return abs(distance) > self.farthest or abs(window["d_loss"]) > 100 * max(usual, 1.0)
+        return abs(distance) > self.farthest or abs(distance) > GROWN * max(usual, 1.0)
 
     def _how_far(self) -> str:
         now = self.windows[-1]
         if not self.wasserstein:
-            return f"the generator's loss is {now['g_loss']:.3g}"
+            return (
+                f"the losses are {now['g_loss']:.3g} (generator) and {now['d_loss']:.3g} (critic)"
+            )
         distance = now["real_score"] - now["fake_score"]
-        return (
-            f"the critic's estimate of the distance is {distance:.3g}, and no two pictures are "
-            f"farther apart than {self.farthest:.3g}"
-        )
+        told = f"the critic's estimate of the distance is {distance:.3g}"
+        if abs(distance) > self.farthest:
+            return f"{told}, and no two pictures are farther apart than {self.farthest:.3g}"
+        return f"{told}, more than {GROWN:.0f} times what it was"
 
     def _has_won(self, window: Window) -> bool:
         return not self.wasserstein and window["d_loss"] < WON
 
     def _sees_nothing(self, window: Window) -> bool:
-        return abs(window["real_score"] - window["fake_score"]) < NO_OPINION
+        # Below 0 it is the wrong way about: what a critic tells that does not learn.
+        return window["real_score"] - window["fake_score"] < NO_OPINION
 
     def _is_alike(self, window: Window) -> bool:
         return window.get("diversity", 1.0) < ALIKE

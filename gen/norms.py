@@ -31,8 +31,11 @@ class BatchNorm(nn.BatchNorm2d):
     """BatchNorm (Ioffe 2015, algorithm 1) by the statistics of the whole batch of all processes.
 
     So a training on two processes is the one on one. Alone it is torch's. A channel keeps 4 values:
-    2 that are trained and 2 running statistics.
+    2 that are trained and 2 running statistics. Those belong to the weights of the last few steps;
+    with averaged weights go averages of theirs (as with ``use_buffers`` of torch's own average).
     """
+
+    averaged_buffers = ("running_mean", "running_var")
 
     def forward(self, input: Tensor) -> Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):

@@ -33,7 +33,9 @@ class GenSettings(Settings):
         "own", description="projected: heads on a frozen network (not for wgan-gp)"
     )
     spectral: bool = Field(False, description="dcgan, wgan-gp: spectral norm of the critic")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dcgan: before the critic's last layer")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="dcgan, wgan-gp: before the critic's last layer"
+    )
     loss: Literal["auto", "logistic", "hinge", "wasserstein"] = Field(
         "auto", description="auto: the architecture's; hinge with the projected critic"
     )
@@ -116,8 +118,10 @@ OWN: dict[str, dict[str, Any]] = {
     # Liu 2021, appendix.
     "fastgan": {"critic": "projected"},
 }  # fmt: skip
-# Sauer 2021, section 4; its heads learn quickly.
-PROJECTED: dict[str, Any] = {"critic_rate": 5e-4, "betas": (0.0, 0.99)}
+# Sauer 2021, section 4; its heads learn quickly. What only the own critics have is off.
+PROJECTED: dict[str, Any] = {
+    "critic_rate": 5e-4, "betas": (0.0, 0.99), "r1": 0.0, "dropout": 0.0, "reconstruction": 0.0,
+}  # fmt: skip
 
 RATES = {"generator_rate": THESIS_RATE, "critic_rate": THESIS_RATE}
 THESIS: dict[str, Any] = {
@@ -159,6 +163,9 @@ def checked(settings: GenSettings) -> GenSettings:
         and not settings.penalty,
         "the penalty of the gradient goes with the loss of Wasserstein": settings.penalty > 0
         and not wasserstein,
+        "R1 goes with the logistic loss": settings.r1 > 0 and settings.adversarial != "logistic",
+        "dropout is of the critics of dcgan and wgan-gp": settings.dropout > 0
+        and (not thesis or settings.critic == "projected"),
         "adaptive augmentation follows logits' signs, which Wasserstein's have not": wasserstein
         and settings.adaptive,
         f"no spectral norm and no strides are set for {arch}": not thesis

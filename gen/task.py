@@ -81,7 +81,8 @@ class GenTask:
             images=settings.adaptive_images, start=min(settings.augment, LIMIT), limit=LIMIT
         )
         # Apart by 2 in each value: no two pictures are farther.
-        self.health = Health(settings.adversarial == "wasserstein", 2 * self.shape.values**0.5)
+        farthest = 2 * self.shape.values**0.5
+        self.health = Health(settings.adversarial == "wasserstein", farthest, settings.critic_steps)
         # Of the session before this one, if there was one.
         self.before: int | None = None
         self.world = 1
@@ -114,8 +115,8 @@ class GenTask:
         self.world = context.world
         if self.before not in (None, context.world) and context.rank == 0:
             say(
-                f"note: trained with {_processes(self.before or 1)} before, now with "
-                f"{_processes(context.world)}: the batch and the rates stay, each process takes "
+                f"note: trained with {processes(self.before or 1)} before, now with "
+                f"{processes(context.world)}: the batch and the rates stay, each process takes "
                 f"{len(context.places)} of its samples; sums round otherwise, so the result is not "
                 "the same to the byte"
             )
@@ -233,5 +234,6 @@ def _uniform(generators: Sequence[torch.Generator]) -> Tensor:
     return torch.stack([torch.rand((), generator=one) for one in generators])
 
 
-def _processes(count: int) -> str:
+def processes(count: int) -> str:
+    """Return the number of processes in words."""
     return "1 process" if count == 1 else f"{count} processes"

@@ -17,7 +17,7 @@ from flawsmith.errors import InputError
 from flawsmith.gen.pictures import Pictures, chosen, planes_of, shape_of
 from flawsmith.gen.plots import write_losses
 from flawsmith.gen.settings import OWN, PRESETS, PROJECTED, GenSettings, checked
-from flawsmith.gen.task import GenTask
+from flawsmith.gen.task import GenTask, processes
 from flawsmith.progress import say
 from flawsmith.settings import load_settings
 from flawsmith.train.checkpoint import FACTS, newest
@@ -169,7 +169,8 @@ def _settled(setup: Setup, out: Path, size: int, num_processes: int) -> tuple[Se
     if gen.scaling != "none":
         count = _scaled_before(out) or world
         if count != world and first_process():
-            say(f"note: batch and rates stay as scaled for {count} processes, of now {world}")
+            before, now = processes(count), processes(world)
+            say(f"note: batch and rates stay as scaled for {before}, now {now}")
         factor = {"batch": 1.0, "linear": float(count), "sqrt": count**0.5}[gen.scaling]
         rates = {n: getattr(gen, n) * factor for n in ("generator_rate", "critic_rate")}
         gen = gen.model_copy(update=rates)

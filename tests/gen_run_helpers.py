@@ -1,9 +1,10 @@
 """Bright squares on grey, 24x16, and generators trained on them.
 
-As a script, called by ``in_a_process``: for each kill point a run that is killed there and resumed,
-and runs in two processes.
+As a script, called by ``in_processes``: for each kill point a run that is killed there and resumed;
+under a launcher, one process's part of runs in two.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from flawsmith.gen.settings import ARCHS
 from flawsmith.gen.task import GenTask
 from flawsmith.gen.training import Setup, setup_of, train_on
 from flawsmith.seeding import rng
-from flawsmith.train.launch import launch
+from flawsmith.train import loop
 from flawsmith.train.reduce import Processes
 from flawsmith.train.settings import TrainSettings
 from flawsmith.train.task import Context
@@ -115,26 +116,82 @@ def killed(source, folder, *kill_points):
         assert forked(run) == 0, point
 
 
+class Noted:
+    """What this process draws and ends each step with, and the checkpoints that it writes."""
+
+    def __init__(self):
+        self.latents, self.weights, self.checkpoints = [], [], 0
+        self._of(GenTask, "_draw", lambda draw: self.latents.append(draw.z[:, 0].tolist()))
+        self._of(loop, "save_checkpoint", self._count)
+        step = GenTask.step
+
+        def stepped(task, context):
+            told = step(task, context)
+            self.weights.append(digest(task.models))
+            return told
+
+        GenTask.step = stepped
+
+    def _count(self, _):
+        self.checkpoints += 1
+
+    def _of(self, owner, name, note):
+        inner = getattr(owner, name)
+
+        def outer(*args):
+            made = inner(*args)
+            note(made)
+            return made
+
+        setattr(owner, name, outer)
+
+
+def digest(models):
+    """Return the SHA-256 of all weights and buffers."""
+    found = hashlib.sha256()
+    for model in models.values():
+        for tensor in model.state_dict().values():
+            found.update(tensor.contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
 def all_in_two(source, folder):
-    """One process's part: a short run of each architecture, and one that another world goes on."""
+    """One process's part: a short run of each architecture, and two that another world shares."""
+    noted = Noted()
     for arch in ARCHS:
         train_squares(source, folder / arch, arch=arch, steps=3)
     train_squares(source, folder / "moved", arch="wgan-gp", steps=1)
+    train_squares(source, folder / "back", arch="dcgan", steps=2)
+    (folder / f"rank{os.environ['RANK']}.json").write_text(json.dumps(vars(noted)))
 
 
-def in_a_process(source, folder, *kill_points):
-    """Make ``killed`` runs and those of ``all_in_two`` in a fresh Python; return what it said."""
-    words = [sys.executable, __file__, source, folder, json.dumps(kill_points)]
+def in_processes(source, folder, *kill_points):
+    """Make ``killed`` runs in a fresh Python, then ``all_in_two``'s; return what they said.
+
+    The latter as a user without GPUs has ``accelerate launch`` start two processes.
+    """
+    accelerate = "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"
+    given = "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"
+    words = [__file__, source, folder, json.dumps(kill_points)]
+    said = python(*words)
+    return said + python(*accelerate, *given, "--main_process_port", "0", *words)
+
+
+def python(*words):
+    """Run a fresh Python on one thread; return what it said."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, *map(str, words)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
 
 def main(source, folder, kill_points):
+    if "RANK" in os.environ:
+        all_in_two(source, folder)
+        return
     killed(source, folder, *json.loads(kill_points))
-    launch(all_in_two, (source, folder), 2, "cpu")
-    train_squares(source, folder / "moved", arch="wgan-gp", steps=2)
+    train_squares(source, folder / "back", arch="dcgan", steps=1)
 
 
 if __name__ == "__main__":

@@ -82,3 +82,15 @@ def test_refusals(monkeypatch):
     with pytest.raises(InputError, match="started by a launcher already"):
         launch(print, (), 2, "cpu")
     assert launch(max, (3, 5), 1, "cpu") == 5
+
+
+def test_one_process_where_several_were_asked_for_is_told(monkeypatch, capsys):
+    """What ``accelerate launch --cpu --num_processes 2`` gives a process."""
+    for name in ("WORLD_SIZE", "MASTER_ADDR", "ACCELERATE_MIXED_PRECISION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    assert launch(max, (3, 5), 1, "cpu") == 5
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    assert launch(max, (3, 5), 1, "cpu") == 5
+    assert "accelerate launch started one process only" in capsys.readouterr().err

@@ -40,6 +40,22 @@ def test_buffers_are_copied_and_the_model_is_left_alone():
     assert not any(p.requires_grad for p in ema.model.parameters())
 
 
+def test_buffers_that_a_module_names_are_averaged():
+    class Followed(nn.BatchNorm1d):
+        averaged_buffers = ("running_mean",)
+
+    model = nn.Sequential(Followed(1), nn.BatchNorm1d(1))
+    ema = Ema(model, 0.5)
+    for norm in model:
+        norm.running_mean.fill_(8.0)
+        norm.running_var.fill_(3.0)
+    for means in (4.0, 6.0):
+        ema.update(model, 1000)
+        averaged, copied = ema.model
+        assert (averaged.running_mean.item(), copied.running_mean.item()) == (means, 8.0)
+        assert (averaged.running_var.item(), copied.running_var.item()) == (3.0, 3.0)
+
+
 def test_a_constant_stays_and_nothing_is_shared():
     model = constant(3.0)
     ema = Ema(model, 0.999)

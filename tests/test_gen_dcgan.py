@@ -1,5 +1,6 @@
 """The thesis' networks: their tables, any size, seeds; BatchNorm over processes, seeded dropout."""
 
+import copy
 import math
 
 import pytest
@@ -13,6 +14,7 @@ from flawsmith.gen.norms import BatchNorm, Dropout, seed_dropout
 from flawsmith.gen.settings import ARCHS
 from flawsmith.gen.shapes import Shape, cropped, sampled, score
 from flawsmith.gen.training import setup_of
+from flawsmith.train.ema import Ema
 
 PLATE = Shape(3, 400, 240)
 # Layer by layer, as the thesis lists them.
@@ -161,3 +163,26 @@ def test_batch_norm_alone_is_torch_s():
     ours, theirs = BatchNorm(3), nn.BatchNorm2d(3)
     assert torch.equal(ours(x), theirs(x))
     assert torch.equal(ours.running_var, theirs.running_var)
+
+
+def test_averaged_weights_go_with_averaged_statistics():
+    """While weights drift, samples of their average look as normalising by a batch makes them."""
+    settings = setup_of("tiny", None, {"arch": "dcgan", "width": 4}).gen
+    shape = Shape(1, 16, 16)
+    generator, end = (build_generator("dcgan", shape, settings, seed) for seed in (1, 2))
+    pairs = zip(generator.parameters(), end.parameters(), strict=True)
+    drift = [(b - a).detach() / 1000 for a, b in pairs]
+    ema, draws = Ema(generator, 0.99), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for step in range(450):
+            if step >= 150:  # before, the average forgets what statistics start from
+                torch._foreach_add_(list(generator.parameters()), drift)
+            generator(torch.randn(16, generator.latent, generator=draws))
+            ema.update(generator, step if step < 150 else 1000)
+        z = torch.randn(256, generator.latent, generator=draws)
+        drawn, batch = ema.model(z), copy.deepcopy(ema.model).train()(z)
+        ema.model.load_state_dict(dict(generator.named_buffers()), strict=False)
+        copied = ema.model(z)
+    apart, before = (float((x - batch).square().mean().sqrt()) for x in (drawn, copied))
+    assert apart < 0.05 * batch.std().item()
+    assert apart < before / 3

@@ -54,6 +54,7 @@ def test_flags_go_before_the_preset_before_the_architecture(tmp_path):
     for preset, critic in (("small", {"critic": "own"}), ("tiny", {})):
         own = setup_of(preset, None, {"arch": "stylegan2", **critic}).gen
         assert (own.critic, own.adversarial, own.critic_rate) == ("own", "logistic", 2e-3)
+    assert setup_of("tiny", None, {"arch": "dcgan", "critic": "projected"}).gen.dropout == 0
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,9 @@ def test_flags_go_before_the_preset_before_the_architecture(tmp_path):
         ({"arch": "wgan-gp", "penalty": 0.0}, "takes a penalty of the gradient"),
         ({"arch": "dcgan", "penalty": 1.0}, "goes with the loss of Wasserstein"),
         ({"arch": "wgan-gp", "adaptive": True}, "which Wasserstein's have not"),
+        ({"arch": "fastgan", "r1": 1.0}, "R1 goes with the logistic loss"),
+        ({"arch": "stylegan2", "dropout": 0.1}, "dropout is of the critics of dcgan and wgan-gp"),
+        ({"arch": "dcgan", "critic": "projected", "dropout": 0.1}, "dropout is of the critics of"),
         ({"arch": "fastgan", "spectral": True}, "no spectral norm and no strides"),
         ({"resize": (16, 16), "crop": (16, 16)}, "either resize or crop"),
         ({"classes": ("a",)}, "classes are of masks"),
@@ -240,7 +244,7 @@ def test_a_scaled_run_stays_as_it_began(source, tmp_path, capsys):
 
     settled, count = _settled(setup(**given), run, 12, 2)
     assert (settled.loop.batch, count) == (4, 1)
-    assert "stay as scaled for 1 processes, of now 2" in capsys.readouterr().err
+    assert "stay as scaled for 1 process, now 2 processes" in capsys.readouterr().err
     assert config["job"]["training"]["batch"] == 4
 
 

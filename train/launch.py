@@ -24,6 +24,7 @@ from torch.multiprocessing.spawn import (
 
 from flawsmith.data.parallel import default_workers
 from flawsmith.errors import FlawsmithError, InputError, Interrupted
+from flawsmith.progress import say
 from flawsmith.train.devices import pick_device
 from flawsmith.train.signals import WATCHED
 
@@ -42,6 +43,7 @@ def launch(
     raised here; SIGINT and SIGTERM are handed on. Raises InputError when there are fewer GPUs.
     """
     if num_processes == 1:
+        _tell_if_alone()
         return work(*args)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
@@ -78,6 +80,19 @@ def launch(
 def first_process() -> bool:
     """Tell whether this is the only training process, or the first."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def _tell_if_alone() -> None:
+    """Say so if ``accelerate launch`` was asked for several processes and started this one alone.
+
+    That is what it does without GPUs, unless an MPI is there or ``--multi_gpu`` is given.
+    """
+    several = {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys()
+    if several and "WORLD_SIZE" not in os.environ:
+        say(
+            "note: accelerate launch started one process only, as it does without GPUs; its "
+            "--multi_gpu (there too), torchrun or our --num-processes start several"
+        )
 
 
 def _environment(num_processes: int, kind: str) -> dict[str, str]:
