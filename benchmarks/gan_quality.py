@@ -9,7 +9,8 @@ the same way: the pictures of TRAIN themselves (``real``), and blurred with sigm
 Of each: KID beside its floor (what real halves give at the same number), precision and recall,
 their mean distance from one another, and near copies of training pictures.
 
-WORK keeps everything: the same command again goes on, ``--only`` adds an arm. Prints the table,
+WORK keeps everything: the same command again goes on, ``--only`` adds an arm, more ``--minutes``
+train on. Prints the table,
 writes ``WORK/results.json``; ``WORK/<arm>/run/previews`` and ``WORK/<arm>/grid.png`` are to be
 looked at. With ``--list`` it says which arms there are. Pin it (``taskset -c 1``) and leave that
 core alone: arms are compared by the clock.
@@ -42,8 +43,10 @@ BLUR = 2.0
 ARMS: dict[str, dict[str, Any]] = {
     "dcgan": {"arch": "dcgan"},
     "wgan-gp": {"arch": "wgan-gp"},
-    "fastgan": {"arch": "fastgan"},
-    "stylegan2": {"arch": "stylegan2"},
+    "fastgan": {"arch": "fastgan", "critic": "own"},
+    "stylegan2": {"arch": "stylegan2", "critic": "own"},
+    "dcgan-fast": {"arch": "dcgan", "generator_rate": 1e-3, "critic_rate": 1e-3},
+    "wgan-gp-fast": {"arch": "wgan-gp", "generator_rate": 1e-3, "critic_rate": 1e-3},
     "dcgan-projected": {"arch": "dcgan", "critic": "projected"},
     "fastgan-projected": {"arch": "fastgan", "critic": "projected"},
     "stylegan2-projected": {"arch": "stylegan2", "critic": "projected"},
@@ -103,17 +106,19 @@ def trained(arm: str, src: Path, work: Path, minutes: float) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     settings = work / "settings.json"
     settings.write_text(json.dumps(ARMS[arm]) + "\n")
-    plan = work / "steps.json"
+    plan = work / "rate.json"
     words = ("gen", "train", src, "--config", settings, "--json", "--device", "cpu")
     if not plan.is_file():
         tried = json.loads(flawsmith(*words[:3], work / "try", *words[3:], "--steps", TRIED))
-        plan.write_text(json.dumps({"steps": round(tried["steps_per_second"] * 60 * minutes)}))
-    steps = json.loads(plan.read_text())["steps"]
+        plan.write_text(json.dumps(tried["steps_per_second"]))
+    steps = round(json.loads(plan.read_text()) * 60 * minutes)
     run = work / "run"
     made = json.loads(flawsmith(*words[:3], run, *words[3:], "--steps", steps))
-    if made["made"] == steps:  # in one go: its time is the arm's
-        kept = {name: made[name] for name in ("steps", "seconds", "warnings")}
-        (work / "trained.json").write_text(json.dumps(kept) + "\n")
+    told = work / "trained.json"
+    before = json.loads(told.read_text()) if told.is_file() else {"seconds": 0.0}
+    if made["made"]:  # one that was broken off has a part of its seconds only, and says so
+        kept = {"steps": made["steps"], "seconds": before["seconds"] + made["seconds"]}
+        told.write_text(json.dumps(kept | {"warnings": made["warnings"]}) + "\n")
     return run
 
 
@@ -131,7 +136,8 @@ def measured(arm: str, seen: dict[str, Path], work: Path, minutes: float) -> dic
     run = trained(arm, seen["train"], work, minutes)
     count = sum(1 for _ in (seen["train"] / "images").rglob("*.png"))
     out = work / "samples"
-    flawsmith("gen", "sample", run, out, "--count", count, "--preview", work / "grid.png")
+    grid = ("--preview", work / "grid.png", "--overwrite")
+    flawsmith("gen", "sample", run, out, "--count", count, *grid)
     told = work / "trained.json"
     how = json.loads(told.read_text()) if told.is_file() else {}
     return distances(seen["test"], out, seen["train"]) | how
@@ -174,7 +180,7 @@ def show(name: str, found: dict[str, Any]) -> None:
     """Print a row."""
     figures = found["figures"]
     told = [f"{n} {figures[n]['value']:.3f} (floor {figures[n]['floor']:.3f})" for n in SHOWN]
-    steps = f", {found['steps']} steps" if "steps" in found else ""
+    steps = f", {found['steps']} steps, {found['seconds']:.0f} s" if "steps" in found else ""
     print(f"{name}: n {found['n']}{steps}; " + "; ".join(told), flush=True)
 
 

@@ -140,7 +140,7 @@ def segment(
         {name: _read(path, plain, workers) for name, path in zip(names, add, strict=True)},
         _read(test, options, workers),
     )
-    emit(*_compared(sets, settings, runs, machine, allow_leak, as_json))
+    emit(*_compared(sets, settings, runs, machine, allow_leak, as_json, workers))
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,7 @@ def _compared(
     machine: Machine,
     allow_leak: bool,
     as_json: bool,
+    workers: int,
 ) -> tuple[dict[str, Any], bool, Iterator[str]]:
     from flawsmith.data.alike import shared_looks
     from flawsmith.data.leak import check_leaks
@@ -174,7 +175,7 @@ def _compared(
     real, added, test = sets.real, sets.added, sets.test
     check_sets(real, added, test)
     leak = check_leaks(real, added, test, allow=allow_leak)
-    alike = shared_looks(real, test)
+    alike = shared_looks(real, test, workers=workers)
     if alike:
         say(f"warning: {alike} (mend: flawsmith data split keeps them together)")
     folder = runs or default_runs(real, added, settings, **vars(machine))

@@ -178,7 +178,7 @@ def _compared(
     groups = np.unique([fact.group for fact in facts], return_inverse=True)[1]
     if len(facts) > MOST:
         return Alike(reason=f"more than {MOST:,} images: none were compared for looking alike")
-    if groups.max(initial=0) < 2:
+    if groups.max(initial=0) < 1:
         return Alike()
     made = sketches()
     threshold = _threshold(made, groups, seed)
@@ -192,18 +192,18 @@ def _threshold(sketches: Sketches, groups: NDArray[np.intp], seed: int) -> float
     """Return what no pair of different parts would reach by chance in 19 of 20 such data sets.
 
     Fisher's z of random pairs of different groups is taken for normal, its width from the median
-    and the 90th percentile: the few pairs of one part among them do not move these.
+    down to the 10th percentile: pairs of one part among them, at the upper end, move neither much.
     """
     generator = rng(seed, "alike")
     drawn = generator.integers(len(groups), size=(2 * PAIRS, 2))
     different = [(i, j) for i, j in drawn if groups[i] != groups[j]][:PAIRS]
     values = np.array([correlation(sketches[i], sketches[j]) for i, j in different])
     z = np.arctanh(np.clip(values, -0.999, 0.999))
-    middle, high = np.quantile(z, (0.5, 0.9))
+    low, middle = np.quantile(z, (0.1, 0.5))
     normal = NormalDist()
     pairs = len(groups) * (len(groups) - 1) / 2
     rare = normal.inv_cdf(1 - 1 / (ONE_IN * pairs))
-    chance = math.tanh(middle + (high - middle) / normal.inv_cdf(0.9) * rare)
+    chance = math.tanh(middle + (middle - low) / normal.inv_cdf(0.9) * rare)
     return max(LEAST, chance)
 
 

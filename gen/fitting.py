@@ -10,6 +10,7 @@ from flawsmith.data.manifest import MANIFEST
 from flawsmith.data.tables import read_json
 from flawsmith.errors import InputError
 from flawsmith.gen.sizes import fitted
+from flawsmith.progress import say
 from flawsmith.sample import Image
 
 
@@ -28,11 +29,16 @@ def window_of(image: Image, size: tuple[int, int]) -> Image:
 def fit_of(samples: Path) -> Callable[[Image, tuple[int, int]], Image]:
     """Return how real pictures are brought to the size of the samples in a folder.
 
-    Samples of windows are compared with windows, all others with whole pictures, scaled.
+    Samples of windows are compared with windows, all others with whole pictures, scaled; where the
+    folder does not tell, that is said.
     """
     try:
         content: Any = read_json(samples / MANIFEST)
         windows = content["made_by"]["run"]["gen"]["crop"] is not None
     except (InputError, KeyError, TypeError):
         windows = False
+        say(
+            "note: the samples do not say how their network saw real pictures; these are scaled. "
+            "For one of windows (--crop) give the folder that gen sample wrote"
+        )
     return window_of if windows else scaled_to

@@ -125,6 +125,12 @@ def train_on(
         left, kept = len(found.facts) - len(part.facts), len(part.facts)
         what = "with a known mask" if setup.gen.with_masks else "clean"
         say(f"note: learned from the {kept} pictures that are {what}; {left} are left out")
+    if first and label == "unknown" and not setup.gen.with_masks:
+        say(
+            "note: not all of these pictures are known to be clean, so samples will be unknown, "
+            "too, and gen select refuses them; if images without a mask are clean, say "
+            "--assume-good, in a new folder"
+        )
     names = part.dataset.classes
     config = {
         "settings": setup.gen.model_dump(mode="json"),

@@ -41,7 +41,8 @@ def plan_stage(
         "asked": asdict(asked),
         "segment": settings.of_gate().deciding(real_only=True),
         "inpaint": settings.inpaint.model_dump(mode="json"),
-        "gen": [settings.clean, settings.gen_arch, settings.gen.model_dump(mode="json")],
+        # How its pictures are drawn and selected changes no time that counts.
+        "gen": [settings.clean, settings.gen_arch, settings.gen.preset, settings.gen.train],
     }
 
     def work(folder: Path) -> None:

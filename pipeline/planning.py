@@ -58,9 +58,7 @@ def plan_within(preset: Preset, load: Load, asked: Asked, rates: Rates) -> Plan:
         others = tuple(m for m in load.methods if m != "inpaint")
         if others:
             found = _plan(preset, replace(load, methods=others), asked, rates)
-            note = (
-                f"no generator is trained: {preset.minutes:g} minutes are too few on this machine"
-            )
+            note = f"inpaint is left out: {preset.minutes:g} minutes are too few on this machine"
             found = replace(found, notes=(note, *found.notes))
     return found
 
@@ -122,7 +120,7 @@ def _generator(
         return load.methods, steps, []
     if asked.named or not others:
         return load.methods, fewest, []
-    note = f"no generator is trained: {preset.minutes:g} minutes are too few for {fewest} steps"
+    note = f"inpaint is left out: {preset.minutes:g} minutes are too few for {fewest} steps"
     return others, 0, [note]
 
 

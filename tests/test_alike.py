@@ -157,6 +157,16 @@ def test_shared_looks_are_told_between_two_sets_only(tmp_path):
     assert shared_looks(train, test.select(range(10))) == ""
 
 
+@pytest.mark.parametrize(("parts", "photos"), [(6, 20), (8, 10), (5, 2)])
+def test_few_parts_photographed_often_are_found(tmp_path, parts, photos):
+    """A large share of all pairs shows one part: they must not count as what chance gives."""
+    for number in range(parts * photos):
+        picture = photo(part(number // photos), number, shift=number % 3)
+        write_png(tmp_path / "images" / f"p{number:03d}.png", picture)
+    joined = join_look_alikes(scan(read_dataset(tmp_path)))
+    assert len({fact.group for fact in joined.facts}) == parts
+
+
 @pytest.mark.parametrize("images", [1, 2, 3])
 def test_few_photos_raise_nothing(tmp_path, images):
     assert look_alikes(folder(tmp_path, images)).pairs == ()

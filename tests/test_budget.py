@@ -92,7 +92,7 @@ def test_what_is_given_up_and_in_which_order():
     last = plans[-1]
     assert (last.arms, last.seeds, last.steps) == (("filtered", "random"), 2, FEWEST_STEPS)
     assert "inpaint" not in last.methods
-    assert any("no generator is trained" in note for note in last.notes)
+    assert any("inpaint is left out" in note for note in last.notes)
     assert last.total > 60  # and says so
     assert f"plan: about {round(last.total)} of 60" in last.sentence
 

@@ -1,6 +1,7 @@
 """The generators' benchmark: its two sides improve the same networks alike, and are timed."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import flawsmith
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
 from flawsmith.gen.task import _uniform
+from flawsmith.gen.training import setup_of
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.gen_run_helpers import context_of, make_source, setup, squares_task
 
@@ -75,3 +77,16 @@ def test_the_pictures_differ(bench, tmp_path):
     batch = task.pictures.batch(range(3))
     assert batch.std() > 0.3
     assert not torch.equal(batch[0], batch[1])
+
+
+def test_each_arm_of_the_table_is_another_training():
+    path = Path(flawsmith.__file__).parent / "benchmarks" / "gan_quality.py"
+    spec = importlib.util.spec_from_file_location("gan_quality", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["gan_quality"] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    settled = {name: setup_of("small", None, flags).gen for name, flags in module.ARMS.items()}
+    assert len({gen.model_dump_json() for gen in settled.values()}) == len(settled)
+    assert all(
+        ("projected" in name) == (gen.critic == "projected") for name, gen in settled.items()
+    )

@@ -21,8 +21,6 @@ TRAIN = (
 )
 SAMPLE = ("--count", 5, "--seed", 4, "--device", "cpu")
 
-# Not offered by the command line yet.
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):

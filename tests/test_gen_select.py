@@ -18,8 +18,6 @@ from tests.augment_helpers import write_scan
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.select_helpers import HELD, REAL, candidates, clean_part, real_parts, sample
 
-# Not offered by the command line yet.
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
@@ -144,10 +142,12 @@ def test_real_pictures_are_seen_as_the_generator_saw_them(tmp_path):
 
 def test_traits_are_detail_contrast_and_tone():
     flat = traits(np.full((20, 30), 90, np.uint8))
-    assert flat == pytest.approx([np.log(0.1)] * 4 + [90], abs=1e-3)
+    assert flat == pytest.approx([np.log(0.1)] * 5 + [90, 0, 0], abs=1e-3)
     image = clean_part(5)
     colour = np.repeat(image[..., None], 3, axis=2)
     assert traits(colour) == pytest.approx(traits(image))
+    tinted = np.clip(colour.astype(int) + np.array([12, 0, -3]), 0, 255).astype(np.uint8)
+    assert (traits(tinted) - traits(image))[-2:] == pytest.approx([12, -3], abs=0.6)
     # Twice the contrast about the mean: twice each deviation.
     fine = np.clip(rng(0, "fine").normal(100, 10, (64, 64)), 0, 200)
     loud = traits(np.rint(100 + 1.5 * (fine - 100)).astype(np.uint8))
@@ -156,18 +156,18 @@ def test_traits_are_detail_contrast_and_tone():
 
 
 def test_oddness_is_in_robust_deviations():
-    known = np.zeros((9, 5))
-    known[:, 4] = range(9)
-    known[8, 4] = 1000  # one odd picture moves neither the middle nor the spread
+    known = np.zeros((9, 8))
+    known[:, 5] = range(9)
+    known[8, 5] = 1000  # one odd picture moves neither the middle nor the spread
     usual = Usual.of(known)
-    assert usual.centre[4] == 4
-    assert usual.spread == pytest.approx([0.02] * 4 + [1.4826 * 2])
-    asked = np.zeros((2, 5))
-    asked[:, 4] = 4
+    assert usual.centre[5] == 4
+    assert usual.spread == pytest.approx([0.02] * 5 + [1.4826 * 2, 0.5, 0.5])
+    asked = np.zeros((2, 8))
+    asked[:, 5] = 4
     asked[1, 0] = -0.1
     assert usual.oddness(asked) == pytest.approx([0, 5])
     # Each half is held against the other.
-    halves = np.zeros((6, 5))
-    halves[:, 4] = [1, 2, 3, 11, 12, 13]
+    halves = np.zeros((6, 8))
+    halves[:, 5] = [1, 2, 3, 11, 12, 13]
     found = own_oddness(halves, [[0, 1, 2], [3, 4, 5]])
     assert found == pytest.approx(np.array([11, 10, 9, 9, 10, 11]) / 1.4826)

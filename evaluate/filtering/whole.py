@@ -34,15 +34,17 @@ from flawsmith.evaluate.filtering.thresholds import (
 )
 from flawsmith.evaluate.looks import WHOLE
 from flawsmith.evaluate.neighbours import Rows
-from flawsmith.progress import track
+from flawsmith.progress import say, track
 from flawsmith.sample import Image
 
-SMUDGED = "artefacts: detail or tone unlike real pictures'"
+SMUDGED = "artefacts: detail, tone or tint unlike real pictures'"
 UNREAL = "unlike any real picture"
 COPY = "near copy of a real picture"
 SURPLUS = "not selected: others look more real"
 NAME = WHOLE["good"]
 MOST = 1e6
+# From so many real pictures on the share that is asked for can be promised.
+SURE = 39
 # Brings a real picture to the samples' (width, height), as the generator was shown it.
 Fit = Callable[[Image, tuple[int, int]], Image]
 
@@ -71,7 +73,17 @@ def select_whole(
     known = real.select(real.where("good"))
     groups = [fact.group for fact in known.facts]
     if why := lacking(groups):
-        raise InputError(f"generated pictures cannot be judged: {why}", where=real.dataset.root)
+        raise InputError(
+            f"generated pictures cannot be judged: {len(known.facts)} of {len(real.facts)} real "
+            f"ones are clean ({why})",
+            where=real.dataset.root,
+            mend="more clean pictures, or --assume-good if those without a mask are clean",
+        )
+    if len(groups) < SURE:
+        say(
+            f"note: limits come from {len(groups)} real pictures; below {SURE} they are wide, and "
+            "fewer real ones than asked would pass"
+        )
     theirs = _Seen.of(known.dataset, size, fit, "look real")
     own = _Seen.of(made.dataset, size, unfit, "look")
     limits, scores = _distances(own, theirs, groups, settings, extractor, compute)
@@ -109,7 +121,8 @@ def _check(made: Scan) -> tuple[int, int]:
             raise InputError(
                 f"the sample {record.id} is {fact.label}; clean pictures are selected here",
                 where=root,
-                mend="train on clean pictures alone; pairs of picture and mask are for filter",
+                mend="train on clean pictures alone (--assume-good if those without a mask are); "
+                "pairs of picture and mask are for filter",
             )
     sizes = {(fact.width, fact.height) for fact in made.facts}
     if len(sizes) != 1:
@@ -119,7 +132,7 @@ def _check(made: Scan) -> tuple[int, int]:
 
 @dataclass
 class _Seen:
-    """What is known of pictures from their pixels: (N, 5) traits, digests; (N, D) features."""
+    """What is known of pictures from their pixels: (N, TRAITS) traits, digests; (N, D) features."""
 
     load: Callable[[int], Image]
     traits: Rows
