@@ -10,9 +10,8 @@ Of each: KID beside its floor (what real halves give at the same number), precis
 their mean distance from one another, and near copies of training pictures.
 
 WORK keeps everything: the same command again goes on, ``--only`` adds an arm, more ``--minutes``
-train on. Prints the table,
-writes ``WORK/results.json``; ``WORK/<arm>/run/previews`` and ``WORK/<arm>/grid.png`` are to be
-looked at. With ``--list`` it says which arms there are. Pin it (``taskset -c 1``) and leave that
+train on. Prints the table, writes ``WORK/results.json``; ``WORK/<arm>/run/previews`` and
+``WORK/<arm>/grid.png`` are to be looked at. With ``--list`` it says which arms there are. Pin it (``taskset -c 1``) and leave that
 core alone: arms are compared by the clock.
 """
 
@@ -150,7 +149,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, nargs="?")
     parser.add_argument("--resize", default="64x64")
     parser.add_argument("--minutes", type=float, default=8.0)
-    parser.add_argument("--only", default="dcgan,wgan-gp,fastgan,stylegan2-projected")
+    parser.add_argument("--only", default="stylegan2-projected,fastgan-projected,dcgan,wgan-gp")
     parser.add_argument("--list", action="store_true")
     given = parser.parse_args()
     if given.list or given.work is None:
