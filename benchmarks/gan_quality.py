@@ -11,8 +11,8 @@ their mean distance from one another, and near copies of training pictures.
 
 WORK keeps everything: the same command again goes on, ``--only`` adds an arm, more ``--minutes``
 train on. Prints the table, writes ``WORK/results.json``; ``WORK/<arm>/run/previews`` and
-``WORK/<arm>/grid.png`` are to be looked at. With ``--list`` it says which arms there are. Pin it (``taskset -c 1``) and leave that
-core alone: arms are compared by the clock.
+``WORK/<arm>/grid.png`` are to be looked at. With ``--list`` it says which arms there are. Pin it
+(``taskset -c 1``) and leave that core alone: arms are compared by the clock.
 """
 
 import argparse

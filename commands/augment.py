@@ -51,7 +51,8 @@ from flawsmith.commands.common import (
 @click.option(
     "--masks",
     type=click.Choice(["bank", "procedural", "folder", "gan"]),
-    help="Where masks come from: real ones, drawn ones, --mask-folder, --masks-run.",
+    metavar="[bank|procedural|folder]",
+    help="Where masks come from: real ones, drawn ones, --mask-folder.",
 )
 @click.option(
     "--mask-folder",

@@ -62,10 +62,8 @@ def command() -> None:
     help="tiny: a try; small: CPU, 64 pixels; large: GPUs, full size; plates: 240x400 parts, the "
     "layers of a thesis, and plates-thesis: its learning rates too.",
 )
-@click.option("--with-masks", is_flag=True, default=None, help="Make masks with the pictures.")
-@click.option(
-    "--classes", callback=listed(str), metavar="A,B", help="Of the masks.  [default: all]"
-)
+@click.option("--with-masks", is_flag=True, default=None, hidden=True)  # see ``masks_run_flag``
+@click.option("--classes", callback=listed(str), hidden=True)
 @click.option(
     "--critic",
     type=click.Choice(["own", "projected"]),
@@ -107,8 +105,8 @@ def train(
 ) -> None:
     """Train a generator on the pictures of the data set SRC, in the folder RUN.
 
-    Without --with-masks it learns from the clean pictures, where there are any. The same command
-    again goes on where it stopped.
+    It learns from the clean pictures, where there are any. The same command again goes on where it
+    stopped.
 
     \b
     Example:
