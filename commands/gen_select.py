@@ -22,7 +22,7 @@ from flawsmith.commands.common import (
 from flawsmith.commands.tables import Cell, aligned
 
 UNITS = {
-    "artefacts": "oddness of detail and tone, at most",
+    "artefacts": "oddness of detail, tone and tint, at most",
     "quality": "distance to a real picture, at most",
     "copies": "distance to a real picture, above",
 }
