@@ -167,7 +167,7 @@ def _compared(
     as_json: bool,
     workers: int,
 ) -> tuple[dict[str, Any], bool, Iterator[str]]:
-    from flawsmith.data.alike import shared_looks
+    from flawsmith.data.alike import warn_of_shared_looks
     from flawsmith.data.leak import check_leaks
     from flawsmith.evaluate.segment import check, check_sets
     from flawsmith.evaluate.segment_runs import default_runs
@@ -175,9 +175,7 @@ def _compared(
     real, added, test = sets.real, sets.added, sets.test
     check_sets(real, added, test)
     leak = check_leaks(real, added, test, allow=allow_leak)
-    alike = shared_looks(real, test, workers=workers)
-    if alike:
-        say(f"warning: {alike} (mend: flawsmith data split keeps them together)")
+    alike = warn_of_shared_looks(real, test, workers=workers)
     folder = runs or default_runs(real, added, settings, **vars(machine))
     say(f"runs are kept in {folder}")
     done = check(real, added, test, settings, folder, **vars(machine), leak=leak)

@@ -21,7 +21,7 @@ from flawsmith.data.dataset import Record, load
 from flawsmith.data.joining import largest
 from flawsmith.data.parallel import ordered_map
 from flawsmith.data.scan import Facts, Scan
-from flawsmith.progress import track
+from flawsmith.progress import say, track
 from flawsmith.sample import Image
 from flawsmith.seeding import rng
 
@@ -106,6 +106,14 @@ def shared_looks(train: Scan, test: Scan, *, workers: int = 1, seed: int = 0) ->
     )
     said = told(facts, alike)
     return f"learned from and tested on: {said}; the test may be easier than it seems" * bool(said)
+
+
+def warn_of_shared_looks(train: Scan, test: Scan, *, workers: int = 1) -> str:
+    """Say what ``shared_looks`` returns, if anything, and return it."""
+    alike = shared_looks(train, test, workers=workers)
+    if alike:
+        say(f"warning: {alike} (mend: flawsmith data split keeps them together)")
+    return alike
 
 
 def told(facts: Sequence[Facts], alike: Alike) -> str:

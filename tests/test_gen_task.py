@@ -23,12 +23,7 @@ from tests.gen_run_helpers import (
     squares_task,
     train_squares,
 )
-from tests.train_helpers import metrics
-
-KILL_AT = [
-    ("flawsmith.train.loop", "_finite", "before", 2),  # nothing kept yet
-    ("flawsmith.train.loop", "_finite", "before", 4),  # one checkpoint, and a step after it
-]
+from tests.train_helpers import KILL_AT, metrics
 
 
 @pytest.fixture(scope="module")

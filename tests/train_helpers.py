@@ -31,6 +31,12 @@ SETTINGS = {
     "checkpoint_every": 3, "preview_every": 6,
 }  # fmt: skip
 
+# Where a training of four steps is killed that keeps a checkpoint every second one.
+KILL_AT = [
+    ("flawsmith.train.loop", "_finite", "before", 2),  # nothing kept yet
+    ("flawsmith.train.loop", "_finite", "before", 4),  # one checkpoint, and a step after it
+]
+
 
 def mlp(seed: int, *widths: int) -> nn.Sequential:
     """A small network whose weights come from the seed alone."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flawsmith.data.alike import shared_looks
+from flawsmith.data.alike import warn_of_shared_looks
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.leak import check_leaks
@@ -104,8 +104,7 @@ def measure(
     test = read(gate.test)
     # Of all candidates: a generator that saw a test image spoils those that were not drawn, too.
     leak = check_leaks(real, {"candidates": found}, test, allow=gate.allow_leak)
-    if alike := shared_looks(real, test):
-        say(f"warning: {alike} (mend: flawsmith data split keeps them together)")
+    warn_of_shared_looks(real, test)
     runs = cache / "segment" / default_runs(real, added, gate.settings, device).name
     say(f"gate: {len(added) + 1} arms, {gate.settings.seeds} seeds; runs are kept in {runs}")
     pairs = [(FILTERED, RANDOM)]
