@@ -75,7 +75,7 @@ def compare(
 
     Groups are drawn with replacement, as many as there are, an image counting as often as its
     group; each draw gives the mean over all runs. What other seeds would change is added to that
-    by ``_interval``: to draw from three runs as from groups would be too narrow, with a true
+    by ``interval_of``: to draw from three runs as from groups would be too narrow, with a true
     coverage of 0.73 to 0.93. The interval is the percentile one. seed: of the draws; min_area: of
     a false alarm.
 
@@ -98,7 +98,7 @@ def compare(
             continue
         own, other = whole[:, :, i].mean(axis=1).tolist()
         by_seed = whole[0, :, i] - whole[1, :, i]
-        low, high = _interval(usable, by_seed, seed)
+        low, high = interval_of(usable, by_seed, seed)
         few = _few(i, test.classes, showing)
         found.append(
             Difference(
@@ -185,7 +185,7 @@ def weightings(groups: int, seed: int, draws: int, block: int = BLOCK) -> Iterat
         yield drawn.astype(np.float64)
 
 
-def _interval(drawn: Values, by_seed: Values, seed: int) -> tuple[float, float]:
+def interval_of(drawn: Values, by_seed: Values, seed: int) -> tuple[float, float]:
     """Return the ends of the interval of one figure.
 
     drawn: (D,), what draws of groups give; by_seed: (S,), the difference of each run. The error of

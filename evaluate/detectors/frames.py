@@ -45,7 +45,8 @@ class Form:
             raise ValueError(
                 f"found {picture.dtype} {picture.shape}; wanted uint8 (H, W) or (H, W, 3)"
             )
-        return Form(*picture.shape[:2], 1 if picture.ndim == 2 else picture.shape[2])
+        height, width = picture.shape[:2]
+        return Form(height, width, 1 if picture.ndim == 2 else picture.shape[2])
 
     def check(self, picture: Image) -> None:
         """Raise InputError for a picture of another form: of another size or colour mode."""

@@ -106,7 +106,7 @@ class Knn(Detector):
 def nearest(points: Tensor, bank: Tensor) -> Tensor:
     """Return (P,) the Euclidean distance of each point (P, D) to the nearest of the bank (B, D)."""
     found = []
-    for part in points.split(max(1, BLOCK // len(bank))):
+    for part in torch.split(points, max(1, BLOCK // len(bank))):
         # By products, which is quick; they cancel, so the distance to the chosen one is exact.
         rough = bank.square().sum(dim=1) - 2 * part @ bank.T
         found.append((part - bank[rough.argmin(dim=1)]).square().sum(dim=1).sqrt())

@@ -47,10 +47,8 @@ def pixel_figures(
         return ()
     values = (_pixel_auroc(inside, outside), float(_pro(tables, np.ones((1, len(tables[0]))))[0]))
     block = max(1, BLOCK // BINS) * len(tables[0])
-    drawn: list[Values] = []
-    for weights in weightings(len(tables[0]), seed, draws, block):
-        drawn.append(np.stack([_areas(tables, weights), _pro(tables, weights)], axis=1))
-    joined = np.concatenate(drawn)
+    drawn = weightings(len(tables[0]), seed, draws, block)
+    joined = np.concatenate([np.stack([_areas(tables, w), _pro(tables, w)], 1) for w in drawn])
     marked = np.array([bool(mask.any()) for mask in masks])
     told = Scores(np.zeros(len(marked)), marked, tuple(groups))
     names = ("pixel AUROC", "PRO")
