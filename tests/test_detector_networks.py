@@ -52,8 +52,7 @@ def test_advae_has_the_sizes_of_the_thesis():
     assert generating == 136_341_027
 
 
-@pytest.mark.parametrize("side", [32, 64])
-@pytest.mark.parametrize("latent", [100, 300, 500, 800])
+@pytest.mark.parametrize(("side", "latent"), [(32, 100), (64, 800)])
 def test_alad_takes_the_sizes_of_the_study(side, latent):
     network = thesis("alad", Form(side, side, 3), latent=latent)
     x, z = (torch.zeros(shape, device="meta") for shape in ((2, 3, side, side), (2, latent)))
@@ -124,7 +123,7 @@ def test_info_nce_in_closed_form():
     assert info_nce(said, torch.zeros(1, 4), zero).item() == pytest.approx(math.log(4))
     # The true one scores 4, three others 0.
     wanted = -math.log(math.exp(4) / (math.exp(4) + 3))
-    assert info_nce(said, torch.ones(1, 4), zero).item() == pytest.approx(wanted)
+    assert info_nce(said, torch.ones(1, 4), zero).item() == pytest.approx(wanted, rel=1e-4)
     # In a batch: the same numbers as cross entropy with the others as negatives.
     p, z = (torch.randn(6, 4, generator=torch.Generator().manual_seed(i)) for i in range(2))
     others = [torch.cat([z[:i], z[i + 1 :]]) for i in range(6)]
