@@ -16,11 +16,11 @@ from tests.detector_helpers import judged, stripes
 from tests.feature_helpers import one_thread  # noqa: F401
 
 TINY = {
-    "ganomaly": {"width": 8, "latent": 16, "epochs": 24, "batch": 8, "rate": 1e-3, "ema": 0.9},
+    "ganomaly": {"width": 8, "latent": 16, "epochs": 50, "batch": 8, "rate": 1e-3, "ema": 0.9},
     "cvae": {"width": 4, "latent": 8, "epochs": 16, "batch": 8, "rate": 3e-3, "ema": 0.9},
     "advae": {"width": 4, "latent": 8, "epochs": 10, "batch": 8, "rate": 3e-3, "ema": 0.9},
-    "alad": {"width": 8, "latent": 8, "epochs": 12, "batch": 8, "rate": 1e-3, "ema": 0.9},
-    "cpc": {"tile": 32, "patch": 8, "values": 24, "epochs": 5, "batch": 8, "negatives": 64,
+    "alad": {"width": 8, "latent": 8, "epochs": 32, "batch": 8, "rate": 1e-3, "ema": 0.9},
+    "cpc": {"tile": 32, "patch": 8, "values": 24, "epochs": 9, "batch": 8, "negatives": 64,
             "rate": 2e-3, "ema": 0.9},
 }  # fmt: skip
 OWN = tuple(name for name in TRAINED if name in TINY)
@@ -100,7 +100,7 @@ def _moved(task):
 
 def test_a_run_that_was_stopped_ends_in_the_same_bytes(tmp_path):
     clean, _ = stripes(12)
-    tiny = TINY["alad"] | {"epochs": 4}
+    tiny = TINY["alad"] | {"epochs": 4, "width": 4}
     short = open_detector("alad", tiny | {"epochs": 2}, "cpu", folder=tmp_path / "a")
     short.fit(clean)
     longer = open_detector("alad", tiny, "cpu", folder=tmp_path / "a")
