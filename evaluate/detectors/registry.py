@@ -71,6 +71,6 @@ def load_detector(path: Path, device: str = "auto") -> Detector:
         form = Form(**config["form"])
         detector = open_detector(str(config["name"]), config["settings"], device)
         detector.restore(path, form, dict(config["layout"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise InputError("no detector of flawsmith", where=path) from error
     return detector

@@ -111,21 +111,25 @@ def told(found: Any) -> tuple[Tensor, Tensor | None]:
     )
 
 
-def shapes_of(network: nn.Module) -> dict[str, list[int]]:
-    """Return the shapes of a network's buffers: some grow as it is fitted."""
-    return {name: list(buffer.shape) for name, buffer in network.named_buffers()}
+def buffers_of(network: nn.Module) -> dict[str, Any]:
+    """Return the kind of number and the shape of a network's buffers: some change in fitting."""
+    return {
+        name: [str(buffer.dtype).removeprefix("torch."), *buffer.shape]
+        for name, buffer in network.named_buffers()
+    }
 
 
-def grow(network: nn.Module, shapes: dict[str, Any]) -> None:
-    """Give a fresh network's buffers the shapes of a fitted one's."""
-    for name, buffer in list(network.named_buffers()):
-        wanted = shapes.get(name)
-        if wanted is not None and list(buffer.shape) != wanted:
-            owner, _, own = name.rpartition(".")
-            setattr(network.get_submodule(owner), own, torch.zeros(wanted, dtype=buffer.dtype))
+def grow(network: nn.Module, buffers: dict[str, Any]) -> None:
+    """Give a fresh network's buffers the kinds and shapes of a fitted one's."""
+    own = buffers_of(network)
+    for name, (kind, *shape) in buffers.items():
+        if name in own and own[name] != [kind, *shape]:
+            owner, _, last = name.rpartition(".")
+            made = torch.zeros(shape, dtype=getattr(torch, kind))
+            setattr(network.get_submodule(owner), last, made)
 
 
-class Fitted(Detector):
+class WrappedFitted(Detector):
     """A method of anomalib that takes one look at the clean pictures, without gradients."""
 
     def __init__(self, settings: WrappedSettings, device: str = "auto") -> None:
@@ -165,11 +169,11 @@ class Fitted(Detector):
         return told(network(shown(x, self.wrapped.backbone)))
 
     def _layout(self, network: nn.Module) -> dict[str, Any]:
-        return {"shapes": shapes_of(network)}
+        return {"buffers": buffers_of(network)}
 
     def _empty(self, form: Form, layout: dict[str, Any]) -> nn.Module:
         network = self._made(filled=False)
-        grow(network, dict(layout["shapes"]))
+        grow(network, dict(layout["buffers"]))
         return network
 
 
@@ -181,7 +185,7 @@ class PatchcoreSettings(WrappedSettings):
     neighbours: int = Field(9, ge=1, description="that weigh the image's score (eq. 7)")
 
 
-class Patchcore(Fitted):
+class Patchcore(WrappedFitted):
     """anomalib's PatchCore."""
 
     name: ClassVar[str] = "patchcore"
@@ -209,7 +213,7 @@ class PadimSettings(WrappedSettings):
     features: int = Field(100, ge=1, description="channels kept, drawn at random")
 
 
-class Padim(Fitted):
+class Padim(WrappedFitted):
     """anomalib's PaDiM; it wants more clean pictures than kept channels, or is singular."""
 
     name: ClassVar[str] = "padim"
@@ -238,7 +242,7 @@ class DfmSettings(WrappedSettings):
     kept: float = Field(0.97, gt=0, lt=1, description="share of the variance that PCA keeps")
 
 
-class Dfm(Fitted):
+class Dfm(WrappedFitted):
     """anomalib's DFM, scored by the feature reconstruction error ("fre")."""
 
     name: ClassVar[str] = "dfm"
