@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SOURCE = click.Path(path_type=Path)
 # As in evaluate.detect_settings, which is not loaded for --help; a test compares them.
 DETECTORS = (
-    *("knn", "ganomaly", "cvae", "advae", "alad", "cpc"),
+    *("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc"),
     *("patchcore", "padim", "dfm", "fastflow", "stfpm", "reverse_distillation"),
 )
 MIB = 1 << 20

@@ -7,7 +7,7 @@ from pydantic import Field
 from flawsmith.settings import Settings
 
 # As in detectors.registry, which loads torch; a test compares them.
-BUILT_IN = ("knn", "ganomaly", "cvae", "advae", "alad", "cpc")
+BUILT_IN = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc")
 WRAPPED = ("patchcore", "padim", "dfm", "fastflow", "stfpm", "reverse_distillation")
 
 

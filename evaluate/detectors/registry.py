@@ -13,6 +13,8 @@ from flawsmith.train.runs import read_weights_facts
 
 # Name -> module and what its classes begin with.
 PLACES = {
+    "brightness": ("baselines", "Brightness"),
+    "pixels": ("baselines", "Pixels"),
     "knn": ("knn", "Knn"),
     "ganomaly": ("ganomaly", "Ganomaly"),
     "cvae": ("cvae", "Cvae"),
