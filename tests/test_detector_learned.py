@@ -19,7 +19,7 @@ TINY = {
     "ganomaly": {"width": 8, "latent": 16, "epochs": 50, "batch": 8, "rate": 1e-3, "ema": 0.9},
     "cvae": {"width": 4, "latent": 8, "epochs": 16, "batch": 8, "rate": 3e-3, "ema": 0.9},
     "advae": {"width": 4, "latent": 8, "epochs": 10, "batch": 8, "rate": 3e-3, "ema": 0.9},
-    "alad": {"width": 8, "latent": 8, "epochs": 32, "batch": 8, "rate": 1e-3, "ema": 0.9},
+    "alad": {"width": 8, "latent": 8, "epochs": 60, "batch": 8, "rate": 1e-3, "ema": 0.9},
     "cpc": {"tile": 32, "patch": 8, "values": 24, "epochs": 9, "batch": 8, "negatives": 64,
             "rate": 2e-3, "ema": 0.9},
 }  # fmt: skip
