@@ -16,6 +16,7 @@ from flawsmith.commands.common import (
     show_reading,
     workers_flag,
 )
+from flawsmith.commands.evaluate_detect import detect
 from flawsmith.commands.evaluate_segment import segment
 from flawsmith.commands.tables import Cell, aligned
 from flawsmith.errors import InputError
@@ -37,10 +38,12 @@ def command() -> None:
     Example:
       flawsmith evaluate distance real/ made/ --report distances.html
       flawsmith evaluate segment --train real/ --add made/ --test other-real/
+      flawsmith evaluate detect --clean real/ --real other-real/ --candidates made/
     """
 
 
 command.add_command(segment)
+command.add_command(detect)
 
 
 @command.command("distance")

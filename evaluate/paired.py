@@ -6,7 +6,7 @@ enough to be drawn again, photos of one always together, the same for both arms;
 few, and Student's t says what so few runs cannot show.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -75,7 +75,7 @@ def compare(
 
     Groups are drawn with replacement, as many as there are, an image counting as often as its
     group; each draw gives the mean over all runs. What other seeds would change is added to that
-    by ``_interval``: to draw from three runs as from groups would be too narrow, with a true
+    by ``interval_of``: to draw from three runs as from groups would be too narrow, with a true
     coverage of 0.73 to 0.93. The interval is the percentile one. seed: of the draws; min_area: of
     a false alarm.
 
@@ -83,7 +83,7 @@ def compare(
     test set has one group or no defect.
     """
     test, seeds = _test_set(arm, base), sorted(base)
-    groups = _codes(test.groups)
+    groups = codes(test.groups)
     runs = [[_by_group(one[s], groups, min_area) for s in seeds] for one in (arm, base)]
     sums = np.stack(runs)  # (2, S, G, 2 * (2K + 1))
     whole = _figures(sums, np.ones((1, sums.shape[2])))[:, :, 0]
@@ -98,7 +98,7 @@ def compare(
             continue
         own, other = whole[:, :, i].mean(axis=1).tolist()
         by_seed = whole[0, :, i] - whole[1, :, i]
-        low, high = _interval(usable, by_seed, seed)
+        low, high = interval_of(usable, by_seed, seed)
         few = _few(i, test.classes, showing)
         found.append(
             Difference(
@@ -140,7 +140,7 @@ def _test_set(arm: Arm, base: Arm) -> Counts:
     return first
 
 
-def _codes(groups: Sequence[str]) -> NDArray[np.int64]:
+def codes(groups: Sequence[str]) -> NDArray[np.int64]:
     """Return the number of each image's group, counted by first appearance."""
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     return np.array([numbers[group] for group in groups])
@@ -165,18 +165,27 @@ def _draws(sums: Values, seed: int, draws: int) -> Values:
     if draws < 1:
         raise ValueError(f"{draws} draws")
     groups = sums.shape[2]
-    generator = rng(seed, "paired", "groups")
-    step = max(1, BLOCK // groups)
     found = []
-    for start in range(0, draws, step):
-        number = min(step, draws - start)
-        weights = generator.multinomial(groups, [1 / groups] * groups, number)
-        own, base = _figures(sums, weights.astype(np.float64))
+    for weights in weightings(groups, seed, draws):
+        own, base = _figures(sums, weights)
         found.append((own - base).mean(axis=0))
     return np.concatenate(found)
 
 
-def _interval(drawn: Values, by_seed: Values, seed: int) -> tuple[float, float]:
+def weightings(groups: int, seed: int, draws: int, block: int = BLOCK) -> Iterator[Values]:
+    """Yield (some, groups) float64, ``draws`` rows in all: how often each group is drawn.
+
+    Groups are drawn with replacement, as many as there are. block: numbers held at a time.
+    """
+    generator = rng(seed, "paired", "groups")
+    step = max(1, block // groups)
+    for start in range(0, draws, step):
+        number = min(step, draws - start)
+        drawn = generator.multinomial(groups, [1 / groups] * groups, number)
+        yield drawn.astype(np.float64)
+
+
+def interval_of(drawn: Values, by_seed: Values, seed: int) -> tuple[float, float]:
     """Return the ends of the interval of one figure.
 
     drawn: (D,), what draws of groups give; by_seed: (S,), the difference of each run. The error of

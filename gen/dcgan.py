@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from flawsmith.errors import InputError
-from flawsmith.gen.norms import BatchNorm, Dropout, layer_norm, leaky
 from flawsmith.gen.shapes import Shape, cropped
+from flawsmith.train.norms import BatchNorm, Dropout, layer_norm, leaky
 
 KERNEL = 5
 # Of the widest layer, as a multiple of the narrowest.

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from flawsmith.gen.blocks import DoublingConv, noise_maps, sizes_of, widths_of
 from flawsmith.gen.fastgan_critic import FastCritic
-from flawsmith.gen.norms import BatchNorm
 from flawsmith.gen.shapes import Shape
+from flawsmith.train.norms import BatchNorm
 
 __all__ = ["FastCritic", "FastGenerator"]
 

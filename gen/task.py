@@ -11,7 +11,6 @@ from flawsmith.gen import losses
 from flawsmith.gen.health import Health
 from flawsmith.gen.judging import Judge, Seen, detached, still
 from flawsmith.gen.networks import build_critic, build_generator
-from flawsmith.gen.norms import seed_dropout
 from flawsmith.gen.pictures import Pictures
 from flawsmith.gen.previews import preview_of
 from flawsmith.gen.settings import GenSettings
@@ -23,6 +22,7 @@ from flawsmith.seeding import rng
 from flawsmith.train.adaptive import AdaptiveStrength
 from flawsmith.train.batches import Batches
 from flawsmith.train.diffaugment import Augmentation, Policy, draw
+from flawsmith.train.norms import seed_dropout
 from flawsmith.train.task import Context
 
 # Adapted, the augmentations' probability ends here: always on, they would leak into the generator.

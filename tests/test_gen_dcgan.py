@@ -10,11 +10,11 @@ from torch import nn
 from flawsmith.errors import InputError
 from flawsmith.gen.dcgan import DcganCritic, DcganGenerator
 from flawsmith.gen.networks import build_critic, build_generator
-from flawsmith.gen.norms import BatchNorm, Dropout, seed_dropout
 from flawsmith.gen.settings import ARCHS
 from flawsmith.gen.shapes import Shape, cropped, sampled, score
 from flawsmith.gen.training import setup_of
 from flawsmith.train.ema import Ema
+from flawsmith.train.norms import BatchNorm, Dropout, seed_dropout
 
 PLATE = Shape(3, 400, 240)
 # Layer by layer, as the thesis lists them.

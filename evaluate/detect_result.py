@@ -1,0 +1,88 @@
+"""What one detector found out, and what that says in plain words."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flawsmith.evaluate.detectors.figures import Figure
+from flawsmith.evaluate.detectors.frames import Form
+from flawsmith.evaluate.verdict import Finding
+
+# Synthetic clean may be alarmed this often, by the upper end of the interval, to pass for clean:
+# three times as often as real clean, of which 5% are alarmed by definition.
+TAKEN_FOR_CLEAN = 0.15
+ALARMED = 0.05
+
+
+@dataclass(frozen=True)
+class Costs:
+    """seconds to fit, milliseconds to score an image, bytes of the saved detector."""
+
+    fit_seconds: float
+    milliseconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one detector found.
+
+    figures: in the order of ``judgement.NAMES``, those that there are images for, then pixel AUROC
+    and PRO of real defects. by_seed: the AUROC of each training. mass_real, mass_made: the mean
+    share of a map's mass inside the mask; None without maps or defects. added: what synthetic
+    clean images among the training ones do to the AUROC, None if none were added.
+    """
+
+    name: str
+    form: Form
+    learned: int
+    figures: tuple[Figure, ...]
+    by_seed: tuple[float, ...]
+    mass_real: float | None
+    mass_made: float | None
+    costs: Costs
+    added: Finding | None = None
+
+    def figure(self, name: str) -> Figure | None:
+        """Return the figure of this name, or None if there were no images for it."""
+        return next((figure for figure in self.figures if figure.name == name), None)
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """What the figures say of the synthetic images, in plain words."""
+        return tuple(filter(None, (clean_verdict(self), defect_verdict(self))))
+
+    def to_json(self) -> dict[str, Any]:
+        own = asdict(self) | {"verdicts": list(self.verdicts)}
+        return own | {"added": self.added.to_json() if self.added else None}
+
+
+def clean_verdict(judged: Judged) -> str:
+    """Return whether synthetic clean images are taken for clean, or nothing without any."""
+    found = judged.figure("synthetic clean alarmed")
+    if found is None:
+        return ""
+    if found.low > ALARMED:
+        word = "taken for defects more often than real clean images"
+    elif found.high <= TAKEN_FOR_CLEAN:
+        word = "taken for clean"
+    else:
+        word = "no evidence that they are taken for clean, nor that they are not"
+    share = f"{found.value:.0%} alarmed, {found.low:.0%} to {found.high:.0%}"
+    return f"synthetic clean images: {word} ({share}; real ones 5%)"
+
+
+def defect_verdict(judged: Judged) -> str:
+    """Return whether synthetic defects are as findable as real ones, or nothing without any."""
+    found, own = judged.figure("synthetic less real AUROC"), judged.figure("synthetic AUROC")
+    if found is None or own is None:
+        return ""
+    if own.low <= 0.5:
+        word = "not told from clean images"
+    elif found.low > 0:
+        word = "easier to find than real ones"
+    elif found.high < 0:
+        word = "harder to find than real ones"
+    else:
+        word = "about as findable as real ones (no difference shown)"
+    span = f"{found.value:+.3f}, {found.low:+.3f} to {found.high:+.3f}"
+    return f"synthetic defects: {word} (AUROC {own.value:.3f}, less that of real ones {span})"

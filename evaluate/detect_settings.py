@@ -1,0 +1,28 @@
+"""Settings of the judgement by detectors; no torch here."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from flawsmith.settings import Settings
+
+# As in detectors.registry, which loads torch; a test compares them.
+BUILT_IN = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc")
+WRAPPED = ("patchcore", "padim", "dfm", "fastflow", "stfpm", "reverse_distillation")
+
+
+class DetectSettings(Settings):
+    """Which detectors judge, and what they look at."""
+
+    detectors: tuple[str, ...] = Field(("knn",), min_length=1)
+    side: int = Field(
+        128, ge=32, le=1024, multiple_of=8, description="pictures are stretched to this square"
+    )
+    preset: Literal["small", "thesis"] = Field("small", description="sizes of the networks")
+    epochs: int | None = Field(None, ge=1, description="of those that train; default: their own")
+    options: dict[str, dict[str, Any]] = Field(
+        {}, description="further settings of a detector, by its name"
+    )
+    seeds: int = Field(1, ge=1, strict=True, description="trainings of each detector")
+    seed: int = Field(0, ge=0, strict=True)
+    draws: int = Field(2000, ge=100, strict=True, description="of groups, for intervals")

@@ -1,0 +1,145 @@
+"""The one interface of all detectors: fit on clean pictures, score any, save and load."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from flawsmith import __version__
+from flawsmith.errors import InputError
+from flawsmith.evaluate.detectors.frames import Form, Pictures, planes
+from flawsmith.settings import Settings
+from flawsmith.train.checkpoint import save_weights
+from flawsmith.train.devices import pick_device
+from flawsmith.train.weights import load_into, read_tensors
+
+KIND = "detector"
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a detector says of N pictures; larger is more anomalous.
+
+    scores: (N,) float64. maps: (N, H, W) float32 in the pictures' size, or None where the method
+    has none.
+    """
+
+    scores: NDArray[np.float64]
+    maps: NDArray[np.float32] | None
+
+
+class DetectorSettings(Settings):
+    """What every detector can be told."""
+
+    seed: int = Field(0, ge=0, strict=True)
+    portion: int = Field(16, ge=1, strict=True, description="pictures that are scored at once")
+
+
+class Detector(ABC):
+    """A detector. ``network`` holds all that fitting found, so a saved one is its tensors.
+
+    name: by which ``registry`` knows it. maps: whether it tells where. fewest: clean pictures that
+    it needs at least. form: of the pictures that it was fitted on, None before.
+    """
+
+    name: ClassVar[str]
+    maps: ClassVar[bool]
+    fewest: ClassVar[int] = 2
+
+    def __init__(self, settings: DetectorSettings, device: str = "auto") -> None:
+        self.given = settings
+        self.device = pick_device(device)
+        self.form: Form | None = None
+        self.network: nn.Module | None = None
+
+    def fit(self, clean: Pictures) -> None:
+        """Learn what clean pictures look like: uint8 (H, W) or (H, W, 3) RGB, all alike.
+
+        Raises InputError for fewer than ``fewest`` of them and for pictures of several forms.
+        """
+        if len(clean) < self.fewest:
+            raise InputError(
+                f"{len(clean)} clean pictures; {self.name} needs at least {self.fewest}",
+                mend="name more clean images, or another detector",
+            )
+        form = Form.of(clean[0])
+        self.network = self._fit(clean, form)
+        self.form = form
+
+    def score(self, pictures: Pictures) -> Scored:
+        """Score pictures of the form that it was fitted on; any number, also none.
+
+        Raises InputError for another form, before ``fit``, and for scores that are not finite.
+        """
+        form, network = self._ready()
+        scores, maps = [np.zeros(0)], [np.zeros((0, form.height, form.width), np.float32)]
+        network.eval()
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.no_grad(), exact:
+            for batch in self._portions(pictures, form):
+                told, where = self._score(network, batch)
+                scores.append(told.double().cpu().numpy())
+                if where is not None:
+                    maps.append(where.float().cpu().numpy())
+        joined = np.concatenate(scores)
+        if not np.isfinite(joined).all():
+            raise InputError(f"{self.name} gives scores that are not finite", mend="train it anew")
+        return Scored(joined, np.concatenate(maps) if self.maps else None)
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file that ``registry.load_detector`` reads; raises OutputError."""
+        form, network = self._ready()
+        config = {"name": self.name, "form": asdict(form), "layout": self._layout(network)}
+        config |= {"settings": self.given.model_dump(mode="json")}
+        facts = {"flawsmith": __version__, "kind": KIND, "step": 0, "config": config}
+        save_weights(path, network, facts)
+
+    def restore(self, path: Path, form: Form, layout: dict[str, Any]) -> None:
+        """Take up the tensors of a saved detector of these settings; raises InputError."""
+        network = self._empty(form, layout)
+        load_into(network, read_tensors(path, {}), path)
+        self.form, self.network = form, network.to(self.device)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors that a saved detector holds."""
+        tensors = self._ready()[1].state_dict().values()
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    @abstractmethod
+    def _fit(self, clean: Pictures, form: Form) -> nn.Module:
+        """Return the fitted network on the device."""
+
+    @abstractmethod
+    def _score(self, network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return (N,) scores and (N, H, W) maps or None of (N, C, H, W) float in [-1, 1]."""
+
+    @abstractmethod
+    def _empty(self, form: Form, layout: dict[str, Any]) -> nn.Module:
+        """Return a network of the right shapes for tensors to be read into."""
+
+    def _layout(self, network: nn.Module) -> dict[str, Any]:
+        """Return, JSON-able, what the shapes depend on beside settings and form."""
+        return {}
+
+    def _ready(self) -> tuple[Form, nn.Module]:
+        if self.form is None or self.network is None:
+            raise InputError(f"{self.name} has seen no clean picture yet", mend="fit it first")
+        return self.form, self.network
+
+    def _portions(self, pictures: Pictures, form: Form) -> Iterator[Tensor]:
+        for start in range(0, len(pictures), self.given.portion):
+            part = planes(pictures[start : start + self.given.portion], form)
+            yield floats(torch.from_numpy(part).to(self.device))
+
+
+def floats(x: Tensor) -> Tensor:
+    """Return uint8 values as float32 in [-1, 1]."""
+    return x.to(torch.float32) / 127.5 - 1
