@@ -1,0 +1,125 @@
+"""Which detectors find real defects, and what do they cost? A table, made by flawsmith's commands.
+
+    python benchmarks/detectors.py SRC WORK [--only NAME,NAME] [--seeds 2]
+
+Half of the groups of SRC are for learning (their clean images alone), the other half is tested on.
+Each detector is one call of ``flawsmith evaluate detect``, which is printed; methods that train by
+gradient see pictures of 64 pixels a side, the others of 128. ``brightness`` and ``pixels`` are the
+baselines: how far the mean is off, and the distance to the nearest clean picture. WORK keeps
+everything: the same command again goes on, ``--only`` adds a detector. Prints the table and writes
+``WORK/results.json``; ``--list`` says which detectors there are and what they are told. Pin it
+(``taskset -c 1``) and leave that core alone: seconds are by the clock.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+NETWORKS, TRAINED = 128, 64
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A detector, the side of its pictures in pixels, and its settings beside ``small``."""
+
+    detector: str
+    side: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+ARMS: dict[str, Arm] = {
+    "brightness": Arm("brightness", NETWORKS),
+    "pixels": Arm("pixels", NETWORKS),
+    "knn": Arm("knn", NETWORKS),
+    "patchcore": Arm("patchcore", NETWORKS),
+    "padim": Arm("padim", NETWORKS),
+    "dfm": Arm("dfm", NETWORKS),
+    "stfpm": Arm("stfpm", NETWORKS),
+    "fastflow": Arm("fastflow", NETWORKS, {"weights": "random"}),
+    "reverse_distillation": Arm("reverse_distillation", NETWORKS, {"weights": "random"}),
+    "ganomaly": Arm("ganomaly", TRAINED),
+    "cvae": Arm("cvae", TRAINED),
+    "advae": Arm("advae", TRAINED),
+    "alad": Arm("alad", TRAINED),
+    "cpc": Arm("cpc", NETWORKS),
+    "cpc-context": Arm("cpc", NETWORKS, {"context": True}),
+    **{f"alad-{n}": Arm("alad", TRAINED, {"latent": n}) for n in (100, 300, 500, 800)},
+}
+USUAL = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc")
+SHOWN = ("AUROC", "AP", "found", "pixel AUROC", "PRO")
+
+
+def flawsmith(*words: object) -> str:
+    """Run a command of ours, shown; return what it prints on standard output."""
+    print("flawsmith", *words, file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "flawsmith", *map(str, words)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return done.stdout
+
+
+def measured(name: str, work: Path, seeds: int) -> dict[str, Any]:
+    """Return what ``evaluate detect`` says of a detector; a finished one is not asked again."""
+    arm, told = ARMS[name], work / "told" / f"{name}.json"
+    if not told.is_file():
+        told.parent.mkdir(parents=True, exist_ok=True)
+        config = told.with_suffix(".yaml")
+        config.write_text(json.dumps({"options": {arm.detector: arm.settings}}) + "\n")
+        parts = ("--clean", work / "parts" / "train", "--real", work / "parts" / "test")
+        how = ("--detector", arm.detector, "--side", arm.side, "--seeds", seeds)
+        kept = ("--config", config, "--runs", work / "runs" / name)
+        told.write_text(flawsmith("evaluate", "detect", *parts, *how, *kept, "--json"))
+    found: dict[str, Any] = json.loads(told.read_text())["detectors"][0]
+    return found
+
+
+def show(name: str, found: dict[str, Any]) -> None:
+    """Print a row."""
+    figures = {figure["name"]: figure for figure in found["figures"]}
+    spans = [
+        f"{key} {f['value']:.3f} ({f['low']:.3f} to {f['high']:.3f})"
+        for key in SHOWN
+        if (f := figures.get(key))
+    ]
+    seeds = ", ".join(f"{value:.3f}" for value in found["by_seed"])
+    costs, about = found["costs"], figures["AUROC"]
+    print(
+        f"{name}: {'; '.join(spans)}; AUROC by seed {seeds}; {costs['fit_seconds']:.1f} s to fit "
+        f"on {found['learned']}, {costs['milliseconds']:.1f} ms an image, "
+        f"{costs['bytes'] / (1 << 20):.1f} MiB; {about['anomalous']} defective, "
+        f"{about['clean']} clean, {about['groups']} parts",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("src", type=Path, nargs="?")
+    parser.add_argument("work", type=Path, nargs="?")
+    parser.add_argument("--only", default=",".join(USUAL), help="detectors, by comma")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--list", action="store_true")
+    given = parser.parse_args()
+    if given.list or given.work is None:
+        for name, arm in ARMS.items():
+            print(f"{name}: {arm.detector}, {arm.side} pixels, {json.dumps(arm.settings)}")
+        return
+    names = given.only.split(",")
+    if unknown := [name for name in names if name not in ARMS]:
+        parser.error(f"no detector {unknown[0]}; one of {', '.join(ARMS)}")
+    flawsmith("data", "split", given.src, given.work / "parts", "--on-error", "skip")
+    path = given.work / "results.json"
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    for name in names:
+        results[name] = measured(name, given.work, given.seeds)
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        show(name, results[name])
+
+
+if __name__ == "__main__":
+    main()
