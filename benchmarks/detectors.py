@@ -74,7 +74,7 @@ def measured(name: str, work: Path, seeds: int) -> dict[str, Any]:
         how = ("--detector", arm.detector, "--side", arm.side, "--seeds", seeds)
         kept = ("--config", config, "--runs", work / "runs" / name)
         told.write_text(flawsmith("evaluate", "detect", *parts, *how, *kept, "--json"))
-    found: dict[str, Any] = json.loads(told.read_text())["detectors"][0]
+    found: dict[str, Any] = json.loads(told.read_text())["detectors"][-1]
     return found
 
 
@@ -88,6 +88,7 @@ def show(name: str, found: dict[str, Any]) -> None:
     ]
     seeds = ", ".join(f"{value:.3f}" for value in found["by_seed"])
     costs, about = found["costs"], figures["AUROC"]
+    spans += [line for line in found["verdicts"] if line.startswith("real defects")]
     print(
         f"{name}: {'; '.join(spans)}; AUROC by seed {seeds}; {costs['fit_seconds']:.1f} s to fit "
         f"on {found['learned']}, {costs['milliseconds']:.1f} ms an image, "

@@ -6,7 +6,7 @@ synthetic clean taken for clean, and are synthetic defects as findable as real o
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError
-from flawsmith.evaluate.detect_result import Costs, Judged
-from flawsmith.evaluate.detect_settings import DetectSettings
+from flawsmith.evaluate.detect_result import LESS, Costs, Judged
+from flawsmith.evaluate.detect_settings import BASELINES, DetectSettings
 from flawsmith.evaluate.detectors.base import Detector, Scored
 from flawsmith.evaluate.detectors.figures import Figure, Scores, interval
 from flawsmith.evaluate.detectors.frames import Fitted, Form
@@ -28,6 +28,7 @@ from flawsmith.evaluate.verdict import Finding
 from flawsmith.progress import say
 from flawsmith.sample import Label
 
+Drawn = NDArray[np.float64]
 REAL, ADDED = "real clean", "real + synthetic clean"
 
 
@@ -56,13 +57,16 @@ def judge(
 
     added: its clean images join the training of a second detector of each kind, which is compared
     on ``real``. runs: where trainings are kept, so that they resume. Images of unknown label have
-    no part. Raises InputError as ``check_sets`` does, for unknown detectors, and as these do.
+    no part. Unless the settings say otherwise, the baselines judge, too, before the others, and
+    each of these has the difference of its AUROC to theirs. Raises InputError as ``check_sets``
+    does, for unknown detectors, and as these do.
     """
     check_sets(clean, real, made)
-    return tuple(
-        _judge_one(_Job(name, clean, real, made, added, settings, device, runs))
-        for name in settings.detectors
-    )
+    jobs = [
+        _Job(name, clean, real, made, added, settings, device, runs) for name in settings.judges
+    ]
+    told = [(job, *_judge_one(job)) for job in jobs]
+    return _against_baselines(told)
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,8 @@ class _Job:
         return [picture for found in sets for picture in self.pictures(found, "good")]
 
 
-def _judge_one(job: _Job) -> Judged:
+def _judge_one(job: _Job) -> tuple[Judged, Drawn]:
+    """Return what a detector found, and its AUROC of real defects in each draw of groups."""
     settings = job.settings
     values, draws, aurocs, added = [], [], [], []
     first: tuple[Scored, Scored | None, Costs] | None = None
@@ -124,7 +129,7 @@ def _judge_one(job: _Job) -> Judged:
             added.append(tabulate(told, None, settings.seed, settings.draws))
     assert first is not None
     real, made, costs = first
-    return Judged(
+    judged = Judged(
         name=job.name,
         form=job.form,
         learned=len(job.clean.where("good")),
@@ -135,6 +140,31 @@ def _judge_one(job: _Job) -> Judged:
         costs=costs,
         added=_finding(job, values, draws, added) if added else None,
     )
+    return judged, np.mean([drawn[:, 0] for drawn in draws], axis=0)
+
+
+def _against_baselines(told: Sequence[tuple["_Job", Judged, Drawn]]) -> tuple[Judged, ...]:
+    """Return what was found, each but the baselines with its AUROC less that of each baseline.
+
+    The draws are the same for all, so the difference is a paired one.
+    """
+    bases = [one for one in told if one[1].name in BASELINES]
+    found = []
+    for job, judged, drawn in told:
+        own = judged.by_seed
+        about = _scores(np.zeros(len(_labelled(job.real))), job.real)
+        less = [
+            interval(
+                f"{LESS}{base.name}",
+                float(np.mean(own) - np.mean(base.by_seed)),
+                drawn - other,
+                about,
+            )
+            for _, base, other in bases
+            if judged.name not in BASELINES
+        ]
+        found.append(replace(judged, figures=(*judged.figures, *less)))
+    return tuple(found)
 
 
 def _fitted(job: _Job, seed: int, arm: str, *sets: Scan) -> tuple[Detector, Costs, Scored]:

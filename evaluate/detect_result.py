@@ -11,6 +11,8 @@ from flawsmith.evaluate.verdict import Finding
 # three times as often as real clean, of which 5% are alarmed by definition.
 TAKEN_FOR_CLEAN = 0.15
 ALARMED = 0.05
+# Begins the name of the figure against a baseline; paired: the draws of groups are the same.
+LESS = "AUROC less that of "
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,30 @@ class Judged:
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """What the figures say of the synthetic images, in plain words."""
-        return tuple(filter(None, (clean_verdict(self), defect_verdict(self))))
+        """What the figures say of the detector and of the synthetic images, in plain words."""
+        told = (*baseline_verdicts(self), clean_verdict(self), defect_verdict(self))
+        return tuple(filter(None, told))
 
     def to_json(self) -> dict[str, Any]:
         own = asdict(self) | {"verdicts": list(self.verdicts)}
         return own | {"added": self.added.to_json() if self.added else None}
+
+
+def baseline_verdicts(judged: Judged) -> tuple[str, ...]:
+    """Return whether real defects are found better than by each baseline that judged, too."""
+    told = []
+    for figure in judged.figures:
+        if not figure.name.startswith(LESS):
+            continue
+        if figure.low > 0:
+            word = "found better than by"
+        elif figure.high < 0:
+            word = "found worse than by"
+        else:
+            word = "not shown to be found better than by"
+        span = f"AUROC {figure.value:+.3f}, {figure.low:+.3f} to {figure.high:+.3f}"
+        told.append(f"real defects: {word} {figure.name.removeprefix(LESS)} ({span})")
+    return tuple(told)
 
 
 def clean_verdict(judged: Judged) -> str:

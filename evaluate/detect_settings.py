@@ -8,6 +8,8 @@ from flawsmith.settings import Settings
 
 # As in detectors.registry, which loads torch; a test compares them.
 BUILT_IN = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc")
+# That need no learning worth the name: what does not beat them has found nothing.
+BASELINES = ("brightness", "pixels")
 WRAPPED = ("patchcore", "padim", "dfm", "fastflow", "stfpm", "reverse_distillation")
 
 
@@ -15,6 +17,7 @@ class DetectSettings(Settings):
     """Which detectors judge, and what they look at."""
 
     detectors: tuple[str, ...] = Field(("knn",), min_length=1)
+    baselines: bool = Field(True, description="brightness and pixels judge, too, and are compared")
     side: int = Field(
         128, ge=32, le=1024, multiple_of=8, description="pictures are stretched to this square"
     )
@@ -26,3 +29,8 @@ class DetectSettings(Settings):
     seeds: int = Field(1, ge=1, strict=True, description="trainings of each detector")
     seed: int = Field(0, ge=0, strict=True)
     draws: int = Field(2000, ge=100, strict=True, description="of groups, for intervals")
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The detectors by name, each once, baselines first."""
+        return tuple(dict.fromkeys((*(BASELINES if self.baselines else ()), *self.detectors)))

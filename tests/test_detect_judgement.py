@@ -102,15 +102,26 @@ def read(path):
 def test_good_candidates_pass_and_bad_ones_do_not(sets):
     settings = DetectSettings(side=64, draws=200, options={"knn": {"most": 200}})
     clean, real = read(sets / "clean"), read(sets / "real")
-    (good,) = judge(clean, real, read(sets / "same"), settings, device="cpu")
+    *bases, good = judge(clean, real, read(sets / "same"), settings, device="cpu")
+    assert [base.name for base in bases] == ["brightness", "pixels"]
+    for base in bases:  # the difference is that of the two figures, and told in words
+        less = good.figure(f"AUROC less that of {base.name}")
+        assert less.value == pytest.approx(good.figure("AUROC").value - base.figure("AUROC").value)
+        assert less.low <= less.value <= less.high
+        assert (less.low > 0) == any(
+            line.startswith(f"real defects: found better than by {base.name} (")
+            for line in good.verdicts
+        )
+        assert not any(figure.name.startswith("AUROC less") for figure in base.figures)
     assert good.figure("AUROC").value > 0.95
     assert good.figure("pixel AUROC").value > 0.9
     # A blob is a fiftieth of its picture.
     assert good.mass_real > 0.06
     assert good.mass_made > 0.06
-    assert "easier" not in good.verdicts[1]
-    assert "harder" not in good.verdicts[1]
-    (bad,) = judge(clean, real, read(sets / "turned"), settings, device="cpu")
+    assert "easier" not in good.verdicts[-1]
+    assert "harder" not in good.verdicts[-1]
+    alone = settings.model_copy(update={"baselines": False})
+    (bad,) = judge(clean, real, read(sets / "turned"), alone, device="cpu")
     assert bad.figure("synthetic clean alarmed").value == 1
     assert "taken for defects more often" in bad.verdicts[0]
     assert len(bad.verdicts) == 1  # it has no defects
@@ -124,14 +135,15 @@ def test_the_command_prints_json_and_what_was_added(sets):
     done = CliRunner().invoke(cli, [str(word) for word in words])
     assert done.exit_code == 0, done.stderr
     result = json.loads(done.stdout)
-    (one,) = result["detectors"]
-    assert one["name"] == "knn"
+    one = result["detectors"][-1]
+    assert [found["name"] for found in result["detectors"]] == ["brightness", "pixels", "knn"]
     assert one["learned"] == 16
     assert len(one["by_seed"]) == 2
-    assert {figure["name"] for figure in one["figures"]} == {*NAMES, "pixel AUROC", "PRO"}
+    less = {"AUROC less that of brightness", "AUROC less that of pixels"}
+    assert {figure["name"] for figure in one["figures"]} == {*NAMES, "pixel AUROC", "PRO", *less}
     assert one["added"]["verdict"] in ("helps", "no evidence", "hurts")
     assert one["costs"]["bytes"] > 0
-    assert len(one["verdicts"]) == 2
+    assert len(one["verdicts"]) == 4
 
 
 def test_a_leak_and_missing_images_are_refused(sets):
