@@ -1,17 +1,20 @@
 """Which detectors find real defects, and what do they cost? A table, made by flawsmith's commands.
 
-    python benchmarks/detectors.py SRC WORK [--only NAME,NAME] [--seeds 2]
+    python benchmarks/detectors.py SRC WORK [--only NAME,NAME] [--seeds 2] [--augment thesis,safe]
 
 Half of the groups of SRC are for learning (their clean images alone), the other half is tested on.
 Each detector is one call of ``flawsmith evaluate detect``, which is printed; methods that train by
 gradient see pictures of 64 pixels a side, the others of 128. ``brightness`` and ``pixels`` are the
-baselines: how far the mean is off, and the distance to the nearest clean picture. WORK keeps
+baselines: how far the mean is off, and the distance to the nearest clean picture. With
+``--augment`` each detector is fitted a second time, on the same clean images and 400 that the
+preset of ``flawsmith augment --method classical`` made of them: does that help? WORK keeps
 everything: the same command again goes on, ``--only`` adds a detector. Prints the table and writes
 ``WORK/results.json``; ``--list`` says which detectors there are and what they are told. Pin it
 (``taskset -c 1``) and leave that core alone: seconds are by the clock.
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 NETWORKS, TRAINED = 128, 64
+MADE = 400
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,29 @@ def flawsmith(*words: object) -> str:
     return done.stdout
 
 
-def measured(name: str, work: Path, seeds: int) -> dict[str, Any]:
+def augmented(work: Path, preset: str) -> Path:
+    """Return the folder of clean images that a preset made of those learned from."""
+    out = work / "augmented" / preset
+    how = ("--method", "classical", "--sources", "good", "--preset", preset, "--count", MADE)
+    flawsmith("augment", work / "parts" / "train", out, *how)
+    return out
+
+
+def measured(name: str, work: Path, seeds: int, preset: str = "") -> dict[str, Any]:
     """Return what ``evaluate detect`` says of a detector; a finished one is not asked again."""
-    arm, told = ARMS[name], work / "told" / f"{name}.json"
+    arm, told = ARMS[name], work / "told" / f"{name}{preset and '+' + preset}.json"
     if not told.is_file():
         told.parent.mkdir(parents=True, exist_ok=True)
         config = told.with_suffix(".yaml")
         config.write_text(json.dumps({"options": {arm.detector: arm.settings}}) + "\n")
         parts = ("--clean", work / "parts" / "train", "--real", work / "parts" / "test")
         how = ("--detector", arm.detector, "--side", arm.side, "--seeds", seeds)
-        kept = ("--config", config, "--runs", work / "runs" / name)
-        told.write_text(flawsmith("evaluate", "detect", *parts, *how, *kept, "--json"))
+        kept = ("--config", config, "--runs", work / "runs" / told.stem)
+        more = ("--add", augmented(work, preset)) if preset else ()
+        said = flawsmith("evaluate", "detect", *parts, *how, *kept, *more, "--json")
+        partial = told.with_suffix(".partial")
+        partial.write_text(said)
+        partial.replace(told)
     found: dict[str, Any] = json.loads(told.read_text())["detectors"][-1]
     return found
 
@@ -88,6 +104,8 @@ def show(name: str, found: dict[str, Any]) -> None:
     ]
     seeds = ", ".join(f"{value:.3f}" for value in found["by_seed"])
     costs, about = found["costs"], figures["AUROC"]
+    if found["added"]:
+        spans = [found["added"]["sentence"]]
     spans += [line for line in found["verdicts"] if line.startswith("real defects")]
     print(
         f"{name}: {'; '.join(spans)}; AUROC by seed {seeds}; {costs['fit_seconds']:.1f} s to fit "
@@ -104,6 +122,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, nargs="?")
     parser.add_argument("--only", default=",".join(USUAL), help="detectors, by comma")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--augment", help="presets, by comma")
     parser.add_argument("--list", action="store_true")
     given = parser.parse_args()
     if given.list or given.work is None:
@@ -116,10 +135,12 @@ def main() -> None:
     flawsmith("data", "split", given.src, given.work / "parts", "--on-error", "skip")
     path = given.work / "results.json"
     results = json.loads(path.read_text()) if path.is_file() else {}
-    for name in names:
-        results[name] = measured(name, given.work, given.seeds)
+    presets = given.augment.split(",") if given.augment else [""]
+    for name, preset in itertools.product(names, presets):
+        row = f"{name}{preset and '+' + preset}"
+        results[row] = measured(name, given.work, given.seeds, preset)
         path.write_text(json.dumps(results, indent=1) + "\n")
-        show(name, results[name])
+        show(row, results[row])
 
 
 if __name__ == "__main__":
