@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect_result import Costs, Judged
+from flawsmith.evaluate.detect_seen import Seen, Side, look
 from flawsmith.evaluate.detect_settings import DetectSettings
 from flawsmith.evaluate.detectors.base import Detector, Scored
 from flawsmith.evaluate.detectors.figures import Figure, Scores, interval
@@ -134,7 +135,16 @@ def _judge_one(job: _Job) -> Judged:
         mass_made=_mass(job.pictures(job.made), made) if job.made else None,
         costs=costs,
         added=_finding(job, values, draws, added) if added else None,
+        seen=_seen(job, real, made),
     )
+
+
+def _seen(job: _Job, real: Scored, made: Scored | None) -> Seen:
+    """Return the scores by kind, and some maps."""
+    other = None
+    if job.made is not None and made is not None:
+        other = Side(job.pictures(job.made), _scores(made.scores, job.made), made)
+    return look(Side(job.pictures(job.real), _scores(real.scores, job.real), real), other)
 
 
 def _fitted(job: _Job, seed: int, arm: str, *sets: Scan) -> tuple[Detector, Costs, Scored]:
