@@ -66,6 +66,22 @@ def judge(
     )
 
 
+def form_of(clean: Scan, settings: DetectSettings) -> Form:
+    """Return the form that pictures are brought to: grey if all clean ones are."""
+    colour = any(fact.channels == 3 for fact in clean.facts)
+    return Form(settings.side, settings.side, 3 if colour else 1)
+
+
+def opened(
+    name: str, settings: DetectSettings, seed: int, device: str, folder: Path | None = None
+) -> Detector:
+    """Return an unfitted detector; folder: of its training. Raises InputError for a wrong one."""
+    own = {"seed": seed, **settings.options.get(name, {})}
+    if settings.epochs and name in TRAINED:
+        own["epochs"] = settings.epochs
+    return open_detector(name, own, device, preset=settings.preset, folder=folder)
+
+
 @dataclass(frozen=True)
 class _Job:
     """One detector and all it is given."""
@@ -81,18 +97,12 @@ class _Job:
 
     @property
     def form(self) -> Form:
-        side = self.settings.side
-        colour = any(fact.channels == 3 for fact in self.clean.facts)
-        return Form(side, side, 3 if colour else 1)
+        return form_of(self.clean, self.settings)
 
     def open(self, seed: int, arm: str) -> Detector:
         """Return an unfitted detector."""
-        own = {"seed": seed, **self.settings.options.get(self.name, {})}
-        if self.settings.epochs and self.name in TRAINED:
-            own["epochs"] = self.settings.epochs
         folder = self.runs / self.name / arm / str(seed) if self.runs else None
-        preset = self.settings.preset
-        return open_detector(self.name, own, self.device, preset=preset, folder=folder)
+        return opened(self.name, self.settings, seed, self.device, folder)
 
     def pictures(self, found: Scan, label: Label | None = None) -> Fitted:
         """Return a set's pictures of a label, or all whose label is known."""
