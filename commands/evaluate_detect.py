@@ -68,6 +68,18 @@ MIB = 1 << 20
     help="Where trainings are kept, so that the same command resumes.  [default: nowhere]",
 )
 @click.option(
+    "--plots",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also write pictures there: ROC, precision and recall, scores; heat maps.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write an HTML report with figures, plots and heat maps.",
+)
+@click.option(
     "--allow-leak",
     is_flag=True,
     help="Go on although the real images share parts or pictures with those learned from.",
@@ -84,6 +96,8 @@ def detect(
     add: Path | None,
     config: Path | None,
     runs: Path | None,
+    plots: Path | None,
+    report: Path | None,
     allow_leak: bool,
     device: str,
     workers: int,
@@ -105,8 +119,11 @@ def detect(
     from flawsmith.data.formats import ReadOptions
     from flawsmith.data.leak import check_leaks
     from flawsmith.evaluate.detect_settings import DetectSettings
+    from flawsmith.evaluate.report import check_report
     from flawsmith.settings import load_settings
 
+    if report is not None:
+        check_report(report, [path for path in (clean, real, candidates, add) if path])
     options = read_options(flags)
     flags["detectors"] = flags["detectors"] or None
     settings = load_settings(DetectSettings, config, flags)
@@ -132,8 +149,31 @@ def detect(
         "settings": settings.model_dump(mode="json"),
         "detectors": [one.to_json() for one in done],
         "skipped": [str(entry) for found in sets for entry in found.dataset.skipped],
+        **_drawn(done, plots, report, real, leak),
     }
     emit(result, as_json, _lines(done, leak))
+
+
+def _drawn(
+    done: "Sequence[Judged]", plots: Path | None, report: Path | None, real: Path, leak: str
+) -> dict[str, Any]:
+    """Write what was asked for beside the figures; return where it lies."""
+    written: list[str] = []
+    if plots is not None:
+        from flawsmith.evaluate.detect_files import write_plots
+
+        written = [str(path) for path in write_plots(done, plots)]
+        say(f"note: plots in {plots}")
+    if report is not None:
+        from flawsmith.evaluate.detect_section import detect_section
+        from flawsmith.evaluate.report import Fact, write_report
+
+        name = real.resolve().name
+        facts = [Fact("Detectors", str(len(done)), ", ".join(one.name for one in done))]
+        sections = [detect_section(done, leak)]
+        write_report(report, title=f"flawsmith: {name}", summary=facts, sections=sections)
+        say(f"note: report in {report}")
+    return {"plots": written, "report": str(report) if report else None}
 
 
 def _read(folder: Path, options: "ReadOptions", workers: int) -> "Scan":

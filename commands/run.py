@@ -75,6 +75,13 @@ from flawsmith.commands.common import (
     help="Training steps of each run of the gate.  [default: planned]",
 )
 @click.option(
+    "--detectors",
+    callback=listed(str),
+    metavar="A,B",
+    help="What judges the result beside the gate, of those of evaluate detect, or none.  "
+    "[default: knn from --budget hour on]",
+)
+@click.option(
     "--test-fraction",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of the groups that no method sees.  [default: 0.3]",

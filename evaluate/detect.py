@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect_result import LESS, Costs, Judged
+from flawsmith.evaluate.detect_seen import Seen, Side, look
 from flawsmith.evaluate.detect_settings import BASELINES, DetectSettings
 from flawsmith.evaluate.detectors.base import Detector, Scored
 from flawsmith.evaluate.detectors.figures import Figure, Scores, interval
@@ -69,6 +70,22 @@ def judge(
     return _against_baselines(told)
 
 
+def form_of(clean: Scan, settings: DetectSettings) -> Form:
+    """Return the form that pictures are brought to: grey if all clean ones are."""
+    colour = any(fact.channels == 3 for fact in clean.facts)
+    return Form(settings.side, settings.side, 3 if colour else 1)
+
+
+def opened(
+    name: str, settings: DetectSettings, seed: int, device: str, folder: Path | None = None
+) -> Detector:
+    """Return an unfitted detector; folder: of its training. Raises InputError for a wrong one."""
+    own = {"seed": seed, **settings.options.get(name, {})}
+    if settings.epochs and name in TRAINED:
+        own["epochs"] = settings.epochs
+    return open_detector(name, own, device, preset=settings.preset, folder=folder)
+
+
 @dataclass(frozen=True)
 class _Job:
     """One detector and all it is given."""
@@ -84,18 +101,12 @@ class _Job:
 
     @property
     def form(self) -> Form:
-        side = self.settings.side
-        colour = any(fact.channels == 3 for fact in self.clean.facts)
-        return Form(side, side, 3 if colour else 1)
+        return form_of(self.clean, self.settings)
 
     def open(self, seed: int, arm: str) -> Detector:
         """Return an unfitted detector."""
-        own = {"seed": seed, **self.settings.options.get(self.name, {})}
-        if self.settings.epochs and self.name in TRAINED:
-            own["epochs"] = self.settings.epochs
         folder = self.runs / self.name / arm / str(seed) if self.runs else None
-        preset = self.settings.preset
-        return open_detector(self.name, own, self.device, preset=preset, folder=folder)
+        return opened(self.name, self.settings, seed, self.device, folder)
 
     def pictures(self, found: Scan, label: Label | None = None) -> Fitted:
         """Return a set's pictures of a label, or all whose label is known."""
@@ -139,6 +150,7 @@ def _judge_one(job: _Job) -> tuple[Judged, Drawn]:
         mass_made=_mass(job.pictures(job.made), made) if job.made else None,
         costs=costs,
         added=_finding(job, values, draws, added) if added else None,
+        seen=_seen(job, real, made),
     )
     return judged, np.mean([drawn[:, 0] for drawn in draws], axis=0)
 
@@ -165,6 +177,14 @@ def _against_baselines(told: Sequence[tuple["_Job", Judged, Drawn]]) -> tuple[Ju
         ]
         found.append(replace(judged, figures=(*judged.figures, *less)))
     return tuple(found)
+
+
+def _seen(job: _Job, real: Scored, made: Scored | None) -> Seen:
+    """Return the scores by kind, and some maps."""
+    other = None
+    if job.made is not None and made is not None:
+        other = Side(job.pictures(job.made), _scores(made.scores, job.made), made)
+    return look(Side(job.pictures(job.real), _scores(real.scores, job.real), real), other)
 
 
 def _fitted(job: _Job, seed: int, arm: str, *sets: Scan) -> tuple[Detector, Costs, Scored]:

@@ -1,8 +1,11 @@
 """What one detector found out, and what that says in plain words."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from flawsmith.evaluate.detect_seen import FOLDER, Seen
 from flawsmith.evaluate.detectors.figures import Figure
 from flawsmith.evaluate.detectors.frames import Form
 from flawsmith.evaluate.verdict import Finding
@@ -43,10 +46,16 @@ class Judged:
     mass_made: float | None
     costs: Costs
     added: Finding | None = None
+    seen: Seen = field(default_factory=Seen)
 
     def figure(self, name: str) -> Figure | None:
         """Return the figure of this name, or None if there were no images for it."""
         return next((figure for figure in self.figures if figure.name == name), None)
+
+    @property
+    def maps(self) -> bool:
+        """Whether it tells where."""
+        return any(heat.mapped for heat in self.seen.heats)
 
     @property
     def verdicts(self) -> tuple[str, ...]:
@@ -55,8 +64,33 @@ class Judged:
         return tuple(filter(None, told))
 
     def to_json(self) -> dict[str, Any]:
-        own = asdict(self) | {"verdicts": list(self.verdicts)}
-        return own | {"added": self.added.to_json() if self.added else None}
+        own = asdict(replace(self, seen=Seen())) | {"verdicts": list(self.verdicts)}
+        added = self.added.to_json() if self.added else None
+        return own | {"added": added, "seen": self.seen.to_json()}
+
+    @staticmethod
+    def read(content: dict[str, Any], folder: Path) -> "Judged":
+        """Return what ``to_json`` told, with the maps in the folder of ``write_maps``."""
+        known = {k: v for k, v in content.items() if k != "verdicts"}
+        known |= {
+            "form": Form(**content["form"]),
+            "figures": tuple(Figure(**figure) for figure in content["figures"]),
+            "by_seed": tuple(content["by_seed"]),
+            "costs": Costs(**content["costs"]),
+            "added": Finding.from_json(content["added"]) if content["added"] else None,
+            "seen": Seen.read(content["seen"], _place(folder, content["name"])),
+        }
+        return Judged(**known)
+
+
+def write_maps(done: Sequence[Judged], folder: Path) -> None:
+    """Write the maps that are shown of each detector below the folder; raises OutputError."""
+    for one in done:
+        one.seen.write_maps(_place(folder, one.name))
+
+
+def _place(folder: Path, name: str) -> Path:
+    return folder / FOLDER / name
 
 
 def baseline_verdicts(judged: Judged) -> tuple[str, ...]:

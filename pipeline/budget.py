@@ -52,11 +52,16 @@ CURVE_RUNS, CURVE_SEEDS = 3.5, 2
 
 @dataclass(frozen=True)
 class Rates:
-    """What this machine does: seconds of a training step of each network (0: not known)."""
+    """What this machine does: seconds of a training step of each network (0: not known).
+
+    learn: seconds in which all detectors learn; judge: in which all of them score a picture.
+    """
 
     segment: float = 0.0
     inpaint: float = 0.0
     gen: float = 0.0
+    learn: float = 0.0
+    judge: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Load:
     the tiles of all test images; crops: pixels of a training step; inpaint: training steps of the
     generator's preset. gen: of that of clean images, 0 for none; drawn: clean images made by it.
     gate, agreement, filter: whether the gate, the filter's segmenters, and the
-    filter are run.
+    filter are run. judged: real images that detectors are tested on, 0 without detectors.
     """
 
     methods: tuple[RunMethod, ...]
@@ -80,6 +85,7 @@ class Load:
     filter: bool = True
     gen: int = 0
     drawn: int = 0
+    judged: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,8 @@ class Plan:
 
     cap: minutes, None without a budget. inpaint, steps, filter: training steps of the generator, of
     a run of the gate, and of each of the filter's two segmenters; gen: of the generator of clean
-    images. minutes: the estimate of each part. notes: what was given up.
+    images. minutes: the estimate of each part. notes: what was given up. detectors: that the
+    estimate is of.
     """
 
     cap: float | None
@@ -118,6 +125,7 @@ class Plan:
     minutes: dict[str, float]
     notes: tuple[str, ...] = ()
     gen: int = 0
+    detectors: tuple[str, ...] = ()
 
     @property
     def total(self) -> float:
@@ -132,6 +140,7 @@ class Plan:
             "inpaint": f"inpaint {self.inpaint} steps",
             "candidates": f"candidates {len(self.methods)} x {self.count}",
             "filter": "filter",
+            "detect": f"detect by {', '.join(self.detectors)}",
             "gate": f"gate {len(self.arms) + 1} arms x {self.seeds} seeds x {self.steps} steps",
             "curve": "curve of the steps",
         }
@@ -144,7 +153,8 @@ class Plan:
 
     @staticmethod
     def from_json(content: dict[str, Any]) -> "Plan":
-        lists = {name: tuple(content[name]) for name in ("methods", "arms", "notes")}
+        names = ("methods", "arms", "notes", "detectors")
+        lists = {name: tuple(content.get(name, ())) for name in names}
         return Plan(**{**content, **lists, "rates": Rates(**content["rates"])})
 
 
@@ -161,6 +171,9 @@ def estimate(plan: Plan, load: Load) -> dict[str, float]:
         "candidates": made * (MAKE + MAKE_PIXELS * load.pixels / 1e6),
         "filter": made * LOOK + (2 * plan.filter * rates.segment if load.agreement else 0),
     }
+    if load.judged:
+        scored = load.judged + made + load.drawn
+        seconds["detect"] = rates.learn + scored * rates.judge
     run = plan.steps * rates.segment + tested_seconds(load, rates)
     if plan.arms:
         seconds["gate"] = (1 + len(plan.arms)) * plan.seeds * run

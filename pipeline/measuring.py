@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -9,6 +10,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from flawsmith.data.scan import Scan
+from flawsmith.evaluate.detect import form_of, opened
+from flawsmith.evaluate.detect_settings import DetectSettings
+from flawsmith.evaluate.detectors.frames import Fitted
+from flawsmith.evaluate.detectors.learned import Learned
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.segmenter.sources import arm_of
 from flawsmith.evaluate.segmenter.training import train_arm
@@ -23,6 +28,9 @@ from flawsmith.train.runs import METRICS
 
 # The first steps allot memory and choose algorithms.
 WARM_UP, TIMED = 2, 3
+# Pictures, or steps of those that train, that detectors are timed with; and the seconds in which
+# the others choose what they keep, once they have looked at all.
+LOOKED, STEPPED, CHOOSE = 8, 3, 15.0
 BRIEF = {"steps": WARM_UP + TIMED, "log_every": 1, "preview_every": 0}
 
 
@@ -54,6 +62,32 @@ def gen_seconds(clean: Scan, setup: GenSetup, device: str) -> float:
         task = GenTask(Pictures(clean, setup.gen), setup.gen, loop.seed)
         train(task, loop, run, {})
         return _seconds_of(run)
+
+
+def detect_seconds(clean: Scan, settings: DetectSettings, device: str) -> tuple[float, float]:
+    """Return the seconds in which all these detectors learn, and score a picture, every seed.
+
+    clean: the images that they would learn from. What is timed includes the start of a training, so
+    that the estimate is rather too long.
+    """
+    learn = judge = 0.0
+    form = form_of(clean, settings)
+    for name in settings.detectors:
+        whole = opened(name, settings, settings.seed, device)
+        brief = opened(name, settings.model_copy(update={"epochs": 1}), settings.seed, device)
+        trained = isinstance(whole, Learned)
+        number = STEPPED * whole.learning.batch if isinstance(whole, Learned) else LOOKED
+        pictures = Fitted(clean, range(min(number, len(clean.facts))), form)
+        with redirect_stderr(io.StringIO()):
+            began = time.perf_counter()
+            brief.fit(pictures)
+            fitted = time.perf_counter()
+            brief.score(pictures[:LOOKED])
+        judge += (time.perf_counter() - fitted) / min(LOOKED, len(pictures))
+        share = len(clean.facts) / len(pictures)
+        epochs = whole.learning.epochs if isinstance(whole, Learned) else 1
+        learn += (fitted - began) * share * epochs + (0.0 if trained else CHOOSE)
+    return learn * settings.seeds, judge * settings.seeds
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from flawsmith.evaluate.certificate import Verdict
 from flawsmith.evaluate.comparison import Distances
 from flawsmith.evaluate.report_sections import MethodCounts
 from flawsmith.pipeline.candidates import Made
+from flawsmith.pipeline.detecting import Detected
 from flawsmith.pipeline.gate import Gate
 from flawsmith.pipeline.settings import RunMethod
 
@@ -34,6 +35,7 @@ class Outcome:
     distances: dict[str, Distances]
     left_out: dict[str, str]
     filter: dict[str, Any]
+    detected: Detected
     gate: Gate
     plan: dict[str, Any]
     clean: dict[str, Any] | None
@@ -75,6 +77,7 @@ def lines_of(outcome: Outcome) -> Iterator[str]:
     for name, labels in outcome.parts.items():
         text = ", ".join(f"{n} {label}" for label, n in labels.items() if n) or "nothing"
         yield f"{outcome.sets[name]}: {text}"
+    yield from outcome.detected.sentences
     yield from (f"note: {notice}" for notice in outcome.gate.notices)
     known = [seconds for seconds in outcome.costs.values() if seconds is not None]
     yield f"cost: {sum(known) / 60:.1f} minutes"
@@ -106,6 +109,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "gate": gate.check.to_json() if gate.check else None,
         "filter": outcome.filter,
         "distances": {name: found.to_json() for name, found in outcome.distances.items()},
+        "detect": outcome.detected.to_json(),
         "plan": outcome.plan,
         "clean": outcome.clean,
         "costs": outcome.costs,

@@ -9,6 +9,7 @@ from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.evaluate.segmenter.tiles import Tiling
 from flawsmith.pipeline.budget import PRESETS, Asked, Load, Plan, Rates
+from flawsmith.pipeline.detecting import clean_of, detect_fault
 from flawsmith.pipeline.planning import default_plan, plan_within
 from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.stages import Stages
@@ -35,9 +36,12 @@ def plan_stage(
     """
     load = load_of(train, test, methods, settings, gate=gate)
     asked = asked_of(settings)
+    # Other detectors change what follows the plan, not what it settles: no segmenter is trained
+    # anew for them.
+    answered = {name: value for name, value in asdict(load).items() if name != "judged"}
     inputs = {
         "budget": settings.budget,
-        "load": asdict(load),
+        "load": answered,
         "asked": asdict(asked),
         "segment": settings.of_gate().deciding(real_only=True),
         "inpaint": settings.inpaint.model_dump(mode="json"),
@@ -51,12 +55,16 @@ def plan_stage(
         else:
             rates = _rates(train, load, settings, device)
             plan = plan_within(PRESETS[settings.budget], load, asked, rates)
+            plan = replace(plan, detectors=settings.judges if load.judged else ())
         write_file(folder / PLAN, json.dumps(plan.to_json(), indent=1) + "\n")
 
     folder = stages.make("plan", inputs, ("split",), work)
     plan = Plan.from_json(read_json(folder / PLAN))
     if plan.cap:
         say(plan.sentence)
+        if load.judged and plan.detectors != settings.judges:
+            names = ", ".join(settings.judges)
+            say(f"note: the plan was made without {names}: that time comes on top")
     for note in plan.notes:
         say(f"note: {note}")
     return plan
@@ -88,6 +96,7 @@ def load_of(
         filter=settings.filter,
         gen=_clean_steps(settings, train),
         drawn=settings.gen.count if settings.clean == "gan" else 0,
+        judged=0 if detect_fault(train, test, settings) else len(test.facts),
     )
 
 
@@ -130,7 +139,7 @@ def _clean_steps(settings: RunSettings, train: Scan) -> int:
 def _rates(train: Scan, load: Load, settings: RunSettings, device: str) -> Rates:
     """Measure what the plan has to know; the networks are loaded for nothing else."""
     rates = Rates()
-    if load.gate or load.agreement or "inpaint" in load.methods or load.gen:
+    if load.gate or load.agreement or "inpaint" in load.methods or load.gen or load.judged:
         say("plan: measuring how quick this machine is")
     if load.gate or load.agreement:
         from flawsmith.pipeline.measuring import segment_seconds
@@ -148,4 +157,10 @@ def _rates(train: Scan, load: Load, settings: RunSettings, device: str) -> Rates
 
         clean = train.select(train.where("good"))
         rates = replace(rates, gen=gen_seconds(clean, gen_plan_of(settings, device).setup, device))
+    if load.judged:
+        from flawsmith.pipeline.measuring import detect_seconds
+
+        clean = clean_of(train, settings.seed)
+        learn, judge = detect_seconds(clean, settings.of_detect(), device)
+        rates = replace(rates, learn=learn, judge=judge)
     return rates

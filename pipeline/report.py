@@ -27,6 +27,7 @@ from flawsmith.evaluate.verdict_section import Decision, verdict_section
 from flawsmith.pipeline.budget import Plan
 from flawsmith.pipeline.candidates import DIGEST, TRAINED, TRAINING, Made, Verdicts
 from flawsmith.pipeline.curve import Trained
+from flawsmith.pipeline.detecting import STAGE, Detected
 from flawsmith.pipeline.filtering import Filtered
 from flawsmith.pipeline.gate import Gate
 from flawsmith.pipeline.outcome import method_counts
@@ -57,6 +58,7 @@ class Results:
     made: dict[RunMethod, Made]
     certified: Verdicts
     filtered: Filtered
+    detected: Detected
     gate: Gate
     trained: Trained
     plan: Plan
@@ -83,7 +85,8 @@ class Results:
         told = self.filtered.facts["notices"]
         filtered = [f"filter: {'; '.join(told)}"] if told else []
         curve = [self.trained.said] if self.trained.said else []
-        return (*left_out, *self.plan.notes, *self.on.notices, *made, *filtered, *curve)
+        told = [*self.detected.notices, *curve]
+        return (*left_out, *self.plan.notes, *self.on.notices, *made, *filtered, *told)
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
         if method in run.distances:
             judged, known = run.distances[method], found.dataset
             yield distance_section(method, judged, made.dataset, known, known)
+    yield from _detected(run)
     if run.gate.check:
         yield arms_section(run.gate.check, run.trained.curve)
 
@@ -146,6 +150,14 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
     yield usage_section(
         DATASET, form, classes, labels, overlap=found.overlap, schedule=segment.schedule
     )
+
+
+def _detected(run: Results) -> Iterator[Section]:
+    if run.detected.done:
+        # Only here: it loads scikit-learn, which a run without detectors does without.
+        from flawsmith.evaluate.detect_section import detect_section
+
+        yield detect_section(run.detected.done)
 
 
 def _summary(run: Results) -> list[Fact]:
@@ -228,7 +240,8 @@ def _costs(stages: Stages) -> list[Cost]:
 
 def _device(stages: Stages, device: str) -> str:
     """Return the name of the device that networks ran on; torch is loaded only if one did."""
-    if not {"gate", "filter", TRAINING, CLEAN} & stages.digests.keys():
+    networks = {name.split("/")[0] for name in stages.digests}
+    if not {"gate", "filter", TRAINING, CLEAN, STAGE} & networks:
         return f"{device} (no network was trained)"
     import torch
 

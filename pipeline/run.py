@@ -17,6 +17,7 @@ from flawsmith.pipeline.arms import members
 from flawsmith.pipeline.budget import Plan
 from flawsmith.pipeline.candidates import Made, Scans, certify_stage, choose_methods, make_stage
 from flawsmith.pipeline.curve import Trained, curve_stage
+from flawsmith.pipeline.detecting import check_detectors, detect_stages
 from flawsmith.pipeline.distances import Judge, distance_stage, open_judge
 from flawsmith.pipeline.filtering import Filtered, filter_stages
 from flawsmith.pipeline.gate import Gate, gate_fault, gate_images, gate_stage
@@ -105,6 +106,8 @@ def _results(
     filtered = filter_stages(
         stages, train, scans, verdicts, settings, plan.filter, where.device, gate=not missing
     )
+    kept = (scans, filtered.verdicts)
+    detected = detect_stages(stages, train, test, kept, on, settings, where.device)
     gate, trained = Gate(missing=missing), Trained()
     if not missing:
         gate = _gate(stages, train, test, scans, filtered, settings, plan, where.device)
@@ -115,8 +118,9 @@ def _results(
     writer = Writer(stages, settings.to, classes, found.overlap, settings.seed, where.workers)
     sets = dataset_stages(writer, found, parts, made, filtered.verdicts, gate)
     return Results(
-        found, parts, on, made, verdicts, filtered, gate, trained, plan, left_out, distances, sets
-    )
+        found, parts, on, made, verdicts, filtered, detected, gate, trained, plan, left_out,
+        distances, sets,
+    )  # fmt: skip
 
 
 def _gate(
@@ -150,6 +154,7 @@ def _outcome(stages: Stages, run: Results, report: Path, samples: Path) -> Outco
         distances={str(method): found for method, found in run.distances.items()},
         left_out={str(method): reason for method, reason in run.left_out.items()},
         filter=run.filtered.facts,
+        detected=run.detected,
         gate=run.gate,
         plan=run.plan.to_json(),
         clean=run.on.to_json() if run.on.made else None,
@@ -205,6 +210,7 @@ def check_run(src: Path, out: Path, settings: RunSettings, options: ReadOptions)
         files_of(settings.of_method(method))
     segmenter = settings.of_gate()
     settings.of_filter()
+    check_detectors(settings)
     if settings.gate or (settings.filter and settings.agreement):
         segmenter.check_network()
     if "inpaint" in (settings.methods or ()) or settings.inpaint != InpaintRun():

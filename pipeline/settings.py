@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.data.alike import LookAlikes
 from flawsmith.errors import InputError
+from flawsmith.evaluate.detect_settings import BUILT_IN, WRAPPED, DetectSettings
 from flawsmith.evaluate.filtering.select_settings import SelectSettings
 from flawsmith.evaluate.filtering.settings import STEPS, FilterSettings
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
@@ -20,6 +21,9 @@ Budget = Literal["minutes", "hour", "day", "none"]
 GenArch = Literal["dcgan", "wgan-gp", "stylegan2", "fastgan"]
 # They have names of their own among a run's settings.
 OWN = {"steps": "gate_steps", "seeds": "seeds", "seed": "seed"}
+OWN_DETECT = {"detectors": "detectors", "seed": "seed"}
+# With these budgets detectors judge without being asked for.
+JUDGED: tuple[Budget, ...] = ("hour", "day")
 
 
 def check_masks(given: dict[str, Any]) -> None:
@@ -126,6 +130,31 @@ class RunSettings(Settings):
         default_factory=dict, description="the gate's segmenters, as for evaluate segment"
     )
 
+    detectors: tuple[str, ...] | None = Field(
+        None, description="what judges the result; default knn from the budget hour on; [] for none"
+    )
+    detect: dict[str, Any] = Field(
+        default_factory=dict, description="the detectors, as for evaluate detect"
+    )
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Names of the detectors that judge what is kept."""
+        if self.detectors is not None:
+            return self.detectors
+        return ("knn",) if self.budget in JUDGED else ()
+
+    def of_detect(self) -> DetectSettings:
+        """Return the settings of the detectors; raises InputError naming a wrong one."""
+        try:
+            for name, own in OWN_DETECT.items():
+                if name in self.detect:
+                    raise InputError(f"{name} is no setting here", mend=f"set {own} of the run")
+            chosen = {"seed": self.seed, "detectors": self.judges or ("knn",)}
+            return load_settings(DetectSettings, None, {**self.detect, **chosen})
+        except InputError as error:
+            raise InputError(error.what, where="settings of detect", mend=error.mend) from error
+
     def of_method(self, method: Method) -> AugmentSettings:
         """Return the method's settings; raises InputError naming a wrong one."""
         given: dict[str, Any] = getattr(self, method)
@@ -181,6 +210,16 @@ class RunSettings(Settings):
     def _once(cls, methods: tuple[RunMethod, ...] | None) -> tuple[RunMethod, ...] | None:
         # In one order: the first of equals wins, and no stage's inputs tell which that is.
         return None if methods is None else tuple(m for m in get_args(RunMethod) if m in methods)
+
+    @field_validator("detectors")
+    @classmethod
+    def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is None or names == ("none",):
+            return None if names is None else ()
+        for name in names:
+            if name not in (*BUILT_IN, *WRAPPED):
+                raise ValueError(f"no detector {name!r}: one of {', '.join((*BUILT_IN, *WRAPPED))}")
+        return tuple(dict.fromkeys(names))
 
     @field_validator("arms")
     @classmethod

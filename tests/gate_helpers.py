@@ -13,6 +13,7 @@ SMALL = {
     "seed": 4,
     "budget": "none",
     "features": "none",
+    "detectors": [],
     "test_fraction": 0.4,
     "seeds": 2,
     "gate_steps": 3,
