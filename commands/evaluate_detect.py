@@ -210,8 +210,11 @@ def _told(one: "Judged") -> Iterator[str]:
     for name, mass in masses.items():
         if mass is not None:
             yield f"  share of the maps' mass inside the masks of {name} defects: {mass:.2f}"
-    for warning in dict.fromkeys(figure.warning for figure in one.figures if figure.warning):
-        yield f"  mind: {warning}"
+    warnings = [figure.warning for figure in one.figures]
+    warnings += [one.added.difference.warning] if one.added is not None else []
+    yield from (f"  mind: {warning}" for warning in dict.fromkeys(filter(None, warnings)))
+    if one.left_out:
+        yield f"  {one.left_out} synthetic images show clean photos of both halves: not judged"
     yield from (f"  {line}" for line in one.verdicts)
     if one.added is not None:
         yield f"  {one.added.sentence}"

@@ -58,8 +58,8 @@ def made_leaks(made: Scan, train: Scan, test: Scan) -> str:
     groups = {fact.group for fact in test.facts} - own
     used = set()
     for record, fact in zip(made.dataset.records, made.facts, strict=True):
-        used |= tested.intersection(_named(record.meta, own))
-        used |= (tested | groups).intersection(_parts(record.meta))
+        used |= tested.intersection(names_told(record.meta, own))
+        used |= (tested | groups).intersection(parts_told(record.meta))
         # A group of one's own says nothing, as above.
         used |= groups.intersection({fact.group} - {fact.id})
     return _sentence(
@@ -68,6 +68,29 @@ def made_leaks(made: Scan, train: Scan, test: Scan) -> str:
         _copies(made, test),
         sorted(used),
     )
+
+
+def names_told(meta: dict[str, Any], own: set[str]) -> Iterator[str]:
+    """Yield the real samples that a provenance names; it may hold anything, anyone can write it.
+
+    own: names of the training set, that are no joined ones.
+    """
+    defects = meta.get("defects")
+    entries = [e for e in (defects if isinstance(defects, list) else ()) if isinstance(e, dict)]
+    told = [*(meta.get(name) for name in NAMES), *(entry.get(DONOR) for entry in entries)]
+    yield from (name for name in told if isinstance(name, str))
+    for mask in (entry.get(MASK) for entry in entries):
+        if isinstance(mask, str):
+            yield mask
+            yield from () if mask in own else _joined(mask)
+
+
+def parts_told(meta: dict[str, Any]) -> Iterator[str]:
+    """Yield the ids and groups of the parts that a plate was assembled from."""
+    parts = meta.get("parts")
+    for part in parts.values() if isinstance(parts, dict) else ():
+        if isinstance(part, dict):
+            yield from (part[key] for key in ("id", "group") if isinstance(part.get(key), str))
 
 
 def _groups(found: Scan) -> set[str]:
@@ -83,29 +106,6 @@ def _copies(learned: Scan, test: Scan) -> list[str]:
     """Return the ids of test images whose pixels are among those learned from."""
     digests = {fact.digest for fact in learned.facts}
     return [fact.id for fact in test.facts if fact.digest in digests]
-
-
-def _named(meta: dict[str, Any], own: set[str]) -> Iterator[str]:
-    """Yield the real samples that a provenance names; it may hold anything, anyone can write it.
-
-    own: names of the training set, that are no joined ones.
-    """
-    defects = meta.get("defects")
-    entries = [e for e in (defects if isinstance(defects, list) else ()) if isinstance(e, dict)]
-    told = [*(meta.get(name) for name in NAMES), *(entry.get(DONOR) for entry in entries)]
-    yield from (name for name in told if isinstance(name, str))
-    for mask in (entry.get(MASK) for entry in entries):
-        if isinstance(mask, str):
-            yield mask
-            yield from () if mask in own else _joined(mask)
-
-
-def _parts(meta: dict[str, Any]) -> Iterator[str]:
-    """Yield the ids and groups of the parts that a plate was assembled from."""
-    parts = meta.get("parts")
-    for part in parts.values() if isinstance(parts, dict) else ():
-        if isinstance(part, dict):
-            yield from (part[key] for key in ("id", "group") if isinstance(part.get(key), str))
 
 
 def _joined(mask: str) -> Iterator[str]:

@@ -8,12 +8,20 @@ from typing import Any
 from flawsmith.evaluate.detect_seen import FOLDER, Seen
 from flawsmith.evaluate.detectors.figures import Figure
 from flawsmith.evaluate.detectors.frames import Form
+from flawsmith.evaluate.detectors.judgement import (
+    ALARMED,
+    DIFFERENCE,
+    FEWEST,
+    alarmed_by_chance,
+)
 from flawsmith.evaluate.verdict import Finding
 
 # Synthetic clean may be alarmed this often, by the upper end of the interval, to pass for clean:
 # three times as often as real clean, of which 5% are alarmed by definition.
 TAKEN_FOR_CLEAN = 0.15
-ALARMED = 0.05
+EXPECTED = 0.05
+# AUROC: below it defects are as good as invisible; differences within ALIKE matter little.
+INVISIBLE, ALIKE = 0.6, 0.1
 # Begins the name of the figure against a baseline; paired: the draws of groups are the same.
 LESS = "AUROC less that of "
 
@@ -34,7 +42,10 @@ class Judged:
     figures: in the order of ``judgement.NAMES``, those that there are images for, then pixel AUROC
     and PRO of real defects. by_seed: the AUROC of each training. mass_real, mass_made: the mean
     share of a map's mass inside the mask; None without maps or defects. added: what synthetic
-    clean images among the training ones do to the AUROC, None if none were added.
+    clean images among the training ones do to the AUROC, None if none were added. seen: the scores
+    and some maps. clean_parts: that the real clean test images show. halves: whether synthetic
+    images were judged by detectors of half of the clean parts (``detect_sources``); left_out: those
+    that none of them could judge.
     """
 
     name: str
@@ -47,6 +58,9 @@ class Judged:
     costs: Costs
     added: Finding | None = None
     seen: Seen = field(default_factory=Seen)
+    clean_parts: int = 0
+    halves: bool = False
+    left_out: int = 0
 
     def figure(self, name: str) -> Figure | None:
         """Return the figure of this name, or None if there were no images for it."""
@@ -60,7 +74,10 @@ class Judged:
     @property
     def verdicts(self) -> tuple[str, ...]:
         """What the figures say of the detector and of the synthetic images, in plain words."""
-        told = (*baseline_verdicts(self), clean_verdict(self), defect_verdict(self))
+        told = baseline_verdicts(self)
+        if self.figure(ALARMED) or self.figure("synthetic AUROC"):
+            blind = blind_verdict(self)
+            told = (*told, *([blind] if blind else [clean_verdict(self), defect_verdict(self)]))
         return tuple(filter(None, told))
 
     def to_json(self) -> dict[str, Any]:
@@ -110,33 +127,49 @@ def baseline_verdicts(judged: Judged) -> tuple[str, ...]:
     return tuple(told)
 
 
-def clean_verdict(judged: Judged) -> str:
-    """Return whether synthetic clean images are taken for clean, or nothing without any."""
-    found = judged.figure("synthetic clean alarmed")
-    if found is None:
+def blind_verdict(judged: Judged) -> str:
+    """Return that a detector cannot tell real defects, so that it is no judge; else nothing."""
+    own = judged.figure("AUROC")
+    if own is None or own.low > 0.5:
         return ""
-    if found.low > ALARMED:
+    span = f"AUROC {own.value:.3f}, {own.low:.3f} to {own.high:.3f}"
+    return f"real defects: not told from clean images ({span}); so it is no judge of synthetic ones"
+
+
+def clean_verdict(judged: Judged) -> str:
+    """Return whether synthetic clean images are taken for clean, or nothing without any.
+
+    More often than real ones: by the lower end of the interval, and more often than a threshold
+    that is taken from so few parts lets real ones be by chance.
+    """
+    found, own = judged.figure(ALARMED), judged.figure("AUROC")
+    if found is None or own is None:
+        return ""
+    chance = max(EXPECTED, alarmed_by_chance(max(FEWEST, judged.clean_parts)))
+    if found.low > chance:
         word = "taken for defects more often than real clean images"
     elif found.high <= TAKEN_FOR_CLEAN:
         word = "taken for clean"
     else:
         word = "no evidence that they are taken for clean, nor that they are not"
-    share = f"{found.value:.0%} alarmed, {found.low:.0%} to {found.high:.0%}"
-    return f"synthetic clean images: {word} ({share}; real ones 5%)"
+    span = f"{found.value:.0%} alarmed, {found.low:.0%} to {found.high:.0%}"
+    return f"synthetic clean images: {word} ({span}; real ones 5%, by chance up to {chance:.0%})"
 
 
 def defect_verdict(judged: Judged) -> str:
     """Return whether synthetic defects are as findable as real ones, or nothing without any."""
-    found, own = judged.figure("synthetic less real AUROC"), judged.figure("synthetic AUROC")
+    found, own = judged.figure(DIFFERENCE), judged.figure("synthetic AUROC")
     if found is None or own is None:
         return ""
-    if own.low <= 0.5:
-        word = "not told from clean images"
+    if own.high < INVISIBLE:
+        word = "hardly told from clean images"
     elif found.low > 0:
         word = "easier to find than real ones"
     elif found.high < 0:
         word = "harder to find than real ones"
+    elif found.low >= -ALIKE and found.high <= ALIKE:
+        word = "about as findable as real ones"
     else:
-        word = "about as findable as real ones (no difference shown)"
+        word = "no evidence that they are easier or harder to find than real ones"
     span = f"{found.value:+.3f}, {found.low:+.3f} to {found.high:+.3f}"
     return f"synthetic defects: {word} (AUROC {own.value:.3f}, less that of real ones {span})"

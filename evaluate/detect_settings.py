@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flawsmith.settings import Settings
 
@@ -18,8 +18,12 @@ class DetectSettings(Settings):
 
     detectors: tuple[str, ...] = Field(("knn",), min_length=1)
     baselines: bool = Field(True, description="brightness and pixels judge, too, and are compared")
-    side: int = Field(
-        128, ge=32, le=1024, multiple_of=8, description="pictures are stretched to this square"
+    side: int | None = Field(
+        None,
+        ge=32,
+        le=1024,
+        multiple_of=8,
+        description="pictures are stretched to this square; default: 128, or the source works'",
     )
     preset: Literal["small", "thesis"] = Field("small", description="sizes of the networks")
     epochs: int | None = Field(None, ge=1, description="of those that train; default: their own")
@@ -34,3 +38,12 @@ class DetectSettings(Settings):
     def judges(self) -> tuple[str, ...]:
         """The detectors by name, each once, baselines first."""
         return tuple(dict.fromkeys((*(BASELINES if self.baselines else ()), *self.detectors)))
+
+    @model_validator(mode="after")
+    def _check_options(self) -> "DetectSettings":
+        for name, own in self.options.items():
+            if name not in (*BUILT_IN, *WRAPPED):
+                raise ValueError(f"options: no detector {name!r}")
+            if "seed" in own:
+                raise ValueError(f"options: {name}: seed: trainings have --seed and the next ones")
+        return self

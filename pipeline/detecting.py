@@ -192,7 +192,7 @@ def check_detectors(settings: RunSettings) -> None:
     chosen = settings.of_detect()
     if settings.judges and (settings.detectors or settings.detect):
         # Only here: it loads torch.
-        from flawsmith.evaluate.detect import opened
+        from flawsmith.evaluate.detect_job import opened
 
         for name in chosen.detectors:
             opened(name, chosen, chosen.seed, "cpu")

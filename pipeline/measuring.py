@@ -10,7 +10,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from flawsmith.data.scan import Scan
-from flawsmith.evaluate.detect import form_of, opened
+from flawsmith.evaluate.detect_job import form_of, opened
 from flawsmith.evaluate.detect_settings import DetectSettings
 from flawsmith.evaluate.detectors.frames import Fitted
 from flawsmith.evaluate.detectors.learned import Learned
@@ -64,6 +64,10 @@ def gen_seconds(clean: Scan, setup: GenSetup, device: str) -> float:
         return _seconds_of(run)
 
 
+# A detector learns all clean images, then each half of them (evaluate.detect_sources).
+FITS = 3
+
+
 def detect_seconds(clean: Scan, settings: DetectSettings, device: str) -> tuple[float, float]:
     """Return the seconds in which all these detectors learn, and score a picture, every seed.
 
@@ -71,8 +75,8 @@ def detect_seconds(clean: Scan, settings: DetectSettings, device: str) -> tuple[
     that the estimate is rather too long.
     """
     learn = judge = 0.0
-    form = form_of(clean, settings)
     for name in settings.detectors:
+        form = form_of(clean, settings, name)
         whole = opened(name, settings, settings.seed, device)
         brief = opened(name, settings.model_copy(update={"epochs": 1}), settings.seed, device)
         trained = isinstance(whole, Learned)
@@ -87,7 +91,7 @@ def detect_seconds(clean: Scan, settings: DetectSettings, device: str) -> tuple[
         share = len(clean.facts) / len(pictures)
         epochs = whole.learning.epochs if isinstance(whole, Learned) else 1
         learn += (fitted - began) * share * epochs + (0.0 if trained else CHOOSE)
-    return learn * settings.seeds, judge * settings.seeds
+    return FITS * learn * settings.seeds, judge * settings.seeds
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The judgement by detectors: figures of known scores, verdicts, the command on stripes."""
 
 import json
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -13,9 +14,21 @@ from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect import judge
+from flawsmith.evaluate.detect_result import Costs, Judged
 from flawsmith.evaluate.detect_settings import BUILT_IN, WRAPPED, DetectSettings
-from flawsmith.evaluate.detectors.figures import Scores
-from flawsmith.evaluate.detectors.judgement import NAMES, share_above, tabulate, threshold
+from flawsmith.evaluate.detectors.figures import Figure, Scores
+from flawsmith.evaluate.detectors.frames import Form
+from flawsmith.evaluate.detectors.judgement import (
+    ALARMED,
+    DIFFERENCE,
+    FEWEST,
+    NAMES,
+    alarmed_by_chance,
+    merged,
+    share_above,
+    tabulate,
+    threshold,
+)
 from flawsmith.evaluate.detectors.registry import NAMES as KNOWN
 from flawsmith.seeding import rng
 from tests.detector_helpers import stripes
@@ -38,13 +51,81 @@ def named(values):
 def test_the_threshold_passes_95_of_100():
     scores = rng(0, "scores").permutation(100).astype(float)
     limit = threshold(scores, np.ones((1, 100)))
-    assert limit.tolist() == [94]
-    assert share_above(scores, np.ones((1, 100)), limit).tolist() == [0.05]
-    weights = np.zeros((2, 100))
-    weights[0, scores == 7] = 3
+    assert limit.tolist() == [95]  # the 96th of 100: ceil(0.95 * 101)
+    assert share_above(scores, np.ones((1, 100)), limit).tolist() == [0.04]
+    weights = np.zeros((3, 100))
+    weights[0, scores == 7] = FEWEST
+    weights[1, scores == 7] = FEWEST - 1
     found = threshold(scores, weights)
     assert found[0] == 7
-    assert np.isnan(found[1])
+    assert np.isnan(found[1:]).all()
+
+
+@pytest.mark.parametrize("clean", [20, 40, 100])
+def test_a_threshold_of_few_images_seldom_alarms_more_than_told(clean):
+    """New clean images lie above it as often as is told, in 39 of 40 cases."""
+    chance, trials = alarmed_by_chance(clean), 400
+    shares = []
+    for trial in range(trials):
+        scores = rng(trial, "few", clean).normal(size=clean)
+        limit = threshold(scores, np.ones((1, clean)))[0]
+        shares.append(1 - NormalDist().cdf(limit))
+    assert np.mean(np.array(shares) > chance) < 0.05
+    assert np.mean(shares) <= 0.05 + 0.01
+
+
+def figure(name, value, low, high):
+    return Figure(name, value, low, high, 50, 50, 60, 100)
+
+
+def judged(*figures, parts=100):
+    costs = Costs(1.0, 1.0, 1)
+    form = Form(64, 64, 1)
+    return Judged("knn", form, 20, figures, (0.9,), None, None, costs, clean_parts=parts)
+
+
+SEES = figure("AUROC", 0.9, 0.8, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "parts", "word"),
+    [
+        (0.02, 0.12, 100, ": taken for clean ("),
+        (0.02, 0.30, 100, ": no evidence that they are taken for clean"),
+        (0.12, 0.30, 100, ": taken for defects more often"),
+        # A threshold of 20 parts lets 17% of real ones be alarmed by chance.
+        (0.12, 0.30, 20, ": no evidence that they are taken for clean"),
+        (0.20, 0.30, 20, ": taken for defects more often"),
+    ],
+)
+def test_what_is_said_of_synthetic_clean_images(low, high, parts, word):
+    (said,) = judged(SEES, figure(ALARMED, 0.1, low, high), parts=parts).verdicts
+    assert word in said
+
+
+@pytest.mark.parametrize(
+    ("own", "difference", "word"),
+    [
+        ((0.4, 0.58), (-0.5, -0.2), "hardly told from clean images"),
+        ((0.4, 0.99), (-0.5, 0.2), "no evidence that they are easier or harder"),
+        ((0.8, 0.99), (-0.3, 0.3), "no evidence that they are easier or harder"),
+        ((0.8, 0.99), (-0.08, 0.09), "about as findable as real ones"),
+        ((0.9, 0.99), (0.02, 0.09), "easier to find"),
+        ((0.7, 0.8), (-0.2, -0.02), "harder to find"),
+    ],
+)
+def test_what_is_said_of_synthetic_defects(own, difference, word):
+    found = figure("synthetic AUROC", sum(own) / 2, *own)
+    (said,) = judged(SEES, found, figure(DIFFERENCE, 0.0, *difference)).verdicts
+    assert word in said
+
+
+def test_a_blind_detector_is_no_judge():
+    blind = figure("AUROC", 0.53, 0.49, 0.57)
+    made = (figure(ALARMED, 0.01, 0.0, 0.02), figure("synthetic AUROC", 0.9, 0.8, 0.95))
+    (said,) = judged(blind, *made, figure(DIFFERENCE, 0.3, 0.2, 0.4)).verdicts
+    assert "not told from clean images (AUROC 0.530, 0.490 to 0.570)" in said
+    assert "no judge" in said
 
 
 def test_figures_of_known_scores():
@@ -75,6 +156,22 @@ def test_without_candidates_their_figures_are_missing():
     assert not np.isnan(whole[:4]).any()
 
 
+def test_shares_are_averaged_by_their_images():
+    real = told(60, 3.0)
+    whole = tabulate(real, None, 0, 50)
+    first, second = told(30, 3.0, seed=1), told(10, 1.0, seed=2)
+    tables = [tabulate(real, made, 0, 50) for made in (first, second)]
+    values, drawn = merged(whole, tables, [first, second])
+    found, own = named(values), [named(table[0]) for table in tables]
+    assert np.array_equal(values[:4], whole[0][:4])
+    # 30 defects each; 30 and 10 clean ones.
+    mean = (own[0]["synthetic AUROC"] + own[1]["synthetic AUROC"]) / 2
+    assert found["synthetic AUROC"] == pytest.approx(mean)
+    mean = (3 * own[0][ALARMED] + own[1][ALARMED]) / 4
+    assert found[ALARMED] == pytest.approx(mean)
+    assert drawn.shape == (50, len(NAMES))
+
+
 def write(root, clean, flawed, seed, changed=0):
     """Write stripes as a folder data set; changed: clean pictures of another period."""
     good, none = stripes(clean, 64, seed)
@@ -89,7 +186,7 @@ def write(root, clean, flawed, seed, changed=0):
 def sets(tmp_path_factory):
     root = tmp_path_factory.mktemp("sets")
     write(root / "clean", 16, 0, 0)
-    write(root / "real", 12, 12, 10)
+    write(root / "real", 24, 12, 10)
     write(root / "same", 12, 12, 20)
     write(root / "turned", 12, 0, 30, changed=1)
     return root

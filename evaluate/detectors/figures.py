@@ -18,7 +18,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detectors import curves
-from flawsmith.evaluate.paired import ENOUGH_GROUPS, LEVEL, codes, weightings
+from flawsmith.evaluate.paired import ENOUGH_GROUPS, codes, interval_of, weightings
 
 Values = NDArray[np.float64]
 DRAWS = 2000
@@ -117,7 +117,7 @@ def figures(told: Scores, seed: int = 0, draws: int = DRAWS) -> tuple[Figure, ..
     ]
     drawn = drawn_figures(told, ranking, seed, draws)
     return tuple(
-        interval(name, value, drawn[:, i], told)
+        interval(name, np.array([value]), drawn[:, i], told)
         for i, (name, value) in enumerate(zip(curves.NAMES, values, strict=True))
     )
 
@@ -134,11 +134,18 @@ def drawn_figures(told: Scores, ranking: curves.Ranking, seed: int, draws: int) 
     )
 
 
-def interval(name: str, value: float, drawn: Values, told: Scores) -> Figure:
-    """Return the figure with the percentile interval of its draws (D,); nan draws are left out."""
+def interval(
+    name: str, by_seed: Values, drawn: Values, told: Scores, *others: Scores, seed: int = 0
+) -> Figure:
+    """Return the figure with its interval over groups and trainings (``paired.interval_of``).
+
+    by_seed: (S,), its value of each training; drawn: (D,), their mean in each draw of groups, nan
+    ones left out. told: the images that it is about; others: more that it is held against, whose
+    groups may be too few, too.
+    """
     usable = drawn[~np.isnan(drawn)]
-    ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    low, high = np.quantile(usable, ends).tolist() if len(usable) else (float("nan"),) * 2
+    value = float(by_seed.mean())
+    low, high = interval_of(usable, by_seed, seed) if len(usable) else (float("nan"),) * 2
     found = int(told.anomalous.sum())
     return Figure(
         name=name,
@@ -149,7 +156,7 @@ def interval(name: str, value: float, drawn: Values, told: Scores) -> Figure:
         clean=len(told.groups) - found,
         groups=len(set(told.groups)),
         draws=len(usable),
-        warning=few_groups(told),
+        warning="; ".join(dict.fromkeys(filter(None, map(few_groups, (told, *others))))),
     )
 
 

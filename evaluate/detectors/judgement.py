@@ -4,23 +4,32 @@ Groups of the real and of the synthetic images are drawn apart, each with replac
 that passes 95% of real clean images is found anew in each draw.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+
 import numpy as np
+from numpy.typing import NDArray
 
 from flawsmith.evaluate.detectors.curves import Ranking, Values
 from flawsmith.evaluate.detectors.curves import figures as curve_figures
 from flawsmith.evaluate.detectors.figures import BLOCK, Scores
 from flawsmith.evaluate.paired import codes, weightings
+from flawsmith.seeding import rng
 
 # Of real clean images, called clean.
 PASSED = 0.95
+# Clean images that a threshold takes: ceil(0.95 * (19 + 1)) is the 19th of 19.
+FEWEST = 19
+ALARMED = "synthetic clean alarmed"
+DIFFERENCE = "synthetic less real AUROC"
 REAL = ("AUROC", "AP", "F1", "found")
 MADE = (
     "synthetic AUROC",
     "synthetic AP",
     "synthetic F1",
     "synthetic found",
-    "synthetic less real AUROC",
-    "synthetic clean alarmed",
+    DIFFERENCE,
+    ALARMED,
 )
 NAMES = (*REAL, *MADE)
 
@@ -32,43 +41,71 @@ def tabulate(real: Scores, made: Scores | None, seed: int, draws: int) -> tuple[
     synthetic ones stand against the real clean images. synthetic clean alarmed: the share of
     synthetic clean images above that threshold. nan where there are no such images.
     """
-    first = _Weights(real, seed, draws)
-    second = _Weights(made, seed + 1, draws) if made is not None else None
-    whole = _figures(real, made, first.ones, second.ones if second else None)[0]
-    rows = []
-    for start in range(0, draws, first.block):
-        end = min(draws, start + first.block)
-        others = second.rows(start, end) if second else None
-        rows.append(_figures(real, made, first.rows(start, end), others))
-    return whole, np.concatenate(rows)
+    first = codes(real.groups)
+    second = codes(made.groups) if made is not None else None
+    ones = np.ones((1, len(real.groups)))
+    whole = _figures(real, made, ones, np.ones((1, len(made.groups))) if made else None)[0]
+    rows = max(1, BLOCK // max(len(real.groups), len(made.groups) if made else 0))
+    drawn = _drawn(first, seed, draws, rows)
+    others = _drawn(second, seed + 1, draws, rows) if second is not None else repeat(None)
+    return whole, np.concatenate(
+        [_figures(real, made, own, other) for own, other in zip(drawn, others, strict=False)]
+    )
 
 
-class _Weights:
-    """How often each image of a set counts in each draw of its groups."""
+def merged(
+    whole: tuple[Values, Values], shares: Sequence[tuple[Values, Values]], made: Sequence[Scores]
+) -> tuple[Values, Values]:
+    """Return what ``tabulate`` does: real figures of ``whole``, synthetic ones of the shares' mean.
 
-    def __init__(self, told: Scores, seed: int, draws: int) -> None:
-        self.numbers = codes(told.groups)
-        self.ones = np.ones((1, len(told.groups)))
-        self.drawn = np.concatenate(list(weightings(int(self.numbers.max()) + 1, seed, draws)))
-        self.block = max(1, BLOCK // len(told.groups))
+    A share weighs as much as it has synthetic images of the kind that a figure is about.
+    """
+    found = [np.array(part) for part in whole]
+    for i, name in enumerate(NAMES):
+        if name not in MADE:
+            continue
+        kind = name != ALARMED
+        weights = np.array([float((own.anomalous == kind).sum()) for own in made])
+        used = np.flatnonzero(weights).tolist()
+        if len(used):
+            for part, values in enumerate(found):
+                told = np.stack([shares[j][part][..., i] for j in used])
+                values[..., i] = np.average(told, axis=0, weights=weights[used])
+    return found[0], found[1]
 
-    def rows(self, start: int, end: int) -> Values:
-        """Return (end - start, N)."""
-        return np.asarray(self.drawn[start:end, self.numbers])
+
+def _drawn(numbers: NDArray[np.int64], seed: int, draws: int, rows: int) -> Iterator[Values]:
+    """Yield (some, N): how often each image counts, ``rows`` draws of its groups at a time."""
+    groups = int(numbers.max()) + 1
+    for weights in weightings(groups, seed, draws, rows * groups):
+        yield weights[:, numbers]
 
 
 def threshold(scores: Values, weights: Values) -> Values:
-    """Return (D,) the least of N clean scores that passes 95% of them under weights (D, N).
+    """Return (D,) the least of N clean scores that new clean images pass in 95 of 100 cases.
 
-    An image passes at or below it. nan without any weight.
+    That is the ceil(0.95 (n + 1))-th score of n clean images, counted under weights (D, N); an
+    image passes at or below it. nan where there is none: it takes ``FEWEST`` images.
     """
     order = np.argsort(scores, kind="stable")
     passed = np.cumsum(weights[:, order], axis=1)
-    total = passed[:, -1:]
+    total = passed[:, -1]
     # A hair less, or rounding would ask for one image more.
-    place = (passed < total * PASSED * (1 - 1e-12)).sum(axis=1)
+    wanted = PASSED * (total + 1) * (1 - 1e-12)
+    place = (passed < wanted[:, None]).sum(axis=1)
     found = scores[order][np.minimum(place, len(scores) - 1)]
-    return np.where(total[:, 0] > 0, found, np.nan)
+    return np.where(wanted <= total, found, np.nan)
+
+
+def alarmed_by_chance(clean: int, level: float = 0.975) -> float:
+    """Return the share of alarms above which a threshold lies by chance in 1 - level of cases.
+
+    clean: how many clean images it was taken from, at least ``FEWEST``. New clean images lie above
+    the k-th of n scores with a probability that is Beta(n + 1 - k, k) distributed.
+    """
+    place = int(np.ceil(PASSED * (clean + 1) * (1 - 1e-12)))
+    drawn = rng(0, "detect", "threshold").beta(clean + 1 - place, place, 20_000)
+    return float(np.quantile(drawn, level))
 
 
 def share_above(scores: Values, weights: Values, limits: Values) -> Values:

@@ -53,7 +53,7 @@ def pixel_figures(
     told = Scores(np.zeros(len(marked)), marked, tuple(groups))
     names = ("pixel AUROC", "PRO")
     return tuple(
-        interval(name, value, joined[:, i], told)
+        interval(name, np.array([value]), joined[:, i], told, seed=seed)
         for i, (name, value) in enumerate(zip(names, values, strict=True))
     )
 
