@@ -97,7 +97,8 @@ def detect_stages(
     judged = None if fault else candidates_of(pool, on, train)
     if judged is None:
         found = Detected(missing=fault or NO_CANDIDATE)
-        for notice in found.notices:
+        # Of what a short budget never does, the report tells; nobody waits to hear it.
+        for notice in found.notices if found.missing != NOT_ASKED else ():
             say(f"note: {notice}")
         return found
     # Only here: it loads torch.

@@ -17,7 +17,7 @@ PLAIN = ("--budget", "none", "--no-filter", "--no-gate")
 STAGES = ("read", "split", "candidates-classical", "candidates-paste", "certificate", "dataset")
 FLAGS = ("--count", 8, "--seed", 4, *PLAIN)
 # In a report, what the run cost: the one thing that two alike runs differ in.
-TIMED = re.compile(r"^costs\.json$|/metrics\.jsonl$|/tensorboard/")
+TIMED = re.compile(r"^costs\.json$|/times\.json$|/metrics\.jsonl$|/tensorboard/")
 COST = re.compile(r"<h3>Cost</h3>.*?</table>", re.DOTALL)
 
 

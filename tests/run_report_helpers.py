@@ -17,6 +17,11 @@ from flawsmith.evaluate.arms_section import arms_section
 from flawsmith.evaluate.certificate import Verdict
 from flawsmith.evaluate.comparison import Comparison, Distances, Figure, Pair
 from flawsmith.evaluate.curves_section import curves_section, read_training
+from flawsmith.evaluate.detect_result import Costs, Judged
+from flawsmith.evaluate.detect_section import detect_section
+from flawsmith.evaluate.detect_seen import KINDS, PANEL, RANKS, Heat, Seen
+from flawsmith.evaluate.detectors.figures import Figure as Told
+from flawsmith.evaluate.detectors.frames import Form
 from flawsmith.evaluate.distance_section import distance_section
 from flawsmith.evaluate.overlap import Counts
 from flawsmith.evaluate.provenance_section import (
@@ -160,6 +165,7 @@ def sections(folder: Path, found: SegmentCheck | None) -> list[Section]:
         counts_section([MethodCounts("paste", 200, {"no place": 3}, 120, {"mask empty": 77})]),
         grid_section("paste", real[:4], real[4:], STRIP_CLASSES, "Cut and pasted.", limit=2),
         distance_section("paste", distances(), known, known, None),
+        detect_section([detected("knn"), detected("brightness")]),
         rejected_section(rejected, STRIP_CLASSES, thresholds),
         provenance_section(provenance()),
         usage_section("dataset", "folder", STRIP_CLASSES, labels),
@@ -181,6 +187,28 @@ def distances() -> Distances:
     overall = Comparison("crop", "(all)", 124, 31, 80, 40, figures, closest=pairs)
     refused = Comparison("crop", "1", 9, 1, 80, refused="9 real samples, and 10 are needed")
     return Distances("lite0", "to 224x224", 3, (overall, refused))
+
+
+def detected(name: str) -> Judged:
+    """What a detector might have said; only ``knn`` tells where."""
+    rng = np.random.default_rng(0)
+    means = dict(zip(KINDS, (1.0, 3.0, 1.4, 2.6), strict=True))
+    scores = {kind: tuple(rng.normal(mean, 0.7, 40).tolist()) for kind, mean in means.items()}
+    mapped, heats = name == "knn", []
+    for kind in KINDS:
+        panels = 1 + ("defects" in kind) + mapped
+        strip = rng.integers(0, 255, (PANEL, panels * PANEL, 3)).astype(np.uint8)
+        masked = "defects" in kind
+        heats += [Heat(kind, rank, f"{rank} {kind}", 2.0, masked, mapped, strip) for rank in RANKS]
+    values = {"AUROC": 0.93, "AP": 0.91, "synthetic AUROC": 0.9}
+    values |= {"synthetic less real AUROC": -0.03, "synthetic clean alarmed": 0.2}
+    figures = tuple(
+        Told(key, value, value - 0.05, value + 0.04, 40, 40, 26, 200, "fewer than 20 groups")
+        for key, value in values.items()
+    )
+    mass = 0.4 if mapped else None
+    costs, seen = Costs(12.3, 30.1, 1 << 20), Seen(scores, 2.2, tuple(heats))
+    return Judged(name, Form(128, 128, 1), 155, figures, (0.93,), mass, mass, costs, seen=seen)
 
 
 def provenance() -> Provenance:

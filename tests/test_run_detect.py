@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import Scan, scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.certificate import Verdict
+from flawsmith.evaluate.detect_settings import DetectSettings
 from flawsmith.pipeline.detecting import (
     RESULT,
     STAGE,
@@ -161,6 +163,22 @@ def test_the_hour_plans_them_and_others_later_plan_nothing_anew(source, tmp_path
     assert "plan" in kept_in(done.stderr.splitlines())
     assert "the plan was made without brightness: that time comes on top" in done.stderr
     assert "detect by knn" in done.stderr
+
+
+def test_what_is_timed_is_told_for_all_epochs_and_pictures(source, monkeypatch):
+    from flawsmith.pipeline import measuring
+
+    found = scan(read_dataset(source))
+    clean = clean_of(found, 0)
+    asked = {"side": 32, "epochs": 5, "seeds": 2, "options": {"cvae": {"width": 4, "batch": 8}}}
+    # Each learns for 2 s and scores 8 pictures in 0.8 s.
+    clock = iter([0.0, 2.0, 2.8, 0.0, 2.0, 2.8])
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    settings = DetectSettings(detectors=("cvae",), **asked)
+    assert measuring.detect_seconds(clean, settings, "cpu") == pytest.approx((2 * 5 * 2, 2 * 0.1))
+    settings = DetectSettings(detectors=("pixels",), **asked)
+    whole = 2 * len(clean.facts) / measuring.LOOKED + measuring.CHOOSE
+    assert measuring.detect_seconds(clean, settings, "cpu") == pytest.approx((2 * whole, 2 * 0.1))
 
 
 def test_too_few_clean_images_are_said(tmp_path):
