@@ -30,6 +30,8 @@ UNITS = {
     "quality": "distance to a real crop, at most",
     "copies": "distance to a real crop, above",
     "agreement": "overlap with the segmenters, at least",
+    "clean": "the detector's largest value, at most",
+    "seen": "the detector's largest value near the mask, at least",
 }
 
 
@@ -56,6 +58,11 @@ UNITS = {
     "--steps",
     type=click.IntRange(1),
     help="Training steps of each of the two segmenters.  [default: 400]",
+)
+@click.option(
+    "--detector",
+    type=click.Choice(("knn", "none")),
+    help="Judge also by a detector that learns the real clean images.  [default: knn]",
 )
 @click.option(
     "--test",
@@ -109,9 +116,10 @@ def command(
     """Tell which of CANDIDATES are worth training with, and write them to OUT/accepted.
 
     Each needs a valid certificate, a look like real defects of its class, agreement with segmenters
-    that saw real defects only, and to be no copy; of the rest those are kept that together come
-    closest to the real ones. OUT/samples.jsonl has every candidate's scores, and why it was
-    rejected. The flags on reading are for --real and --test.
+    that saw real defects only, a defect that a detector of real clean images sees (without a
+    defect: to be taken for clean by it), and to be no copy; of the rest those are kept that
+    together come closest to the real ones. OUT/samples.jsonl has every candidate's scores, and why
+    it was rejected. The flags on reading are for --real and --test.
 
     With --test segmenters are trained, too: on the real images alone, with what passed, and with as
     many certified candidates drawn by lot. Unless what passed helps, it lies in OUT/candidates,
@@ -215,7 +223,7 @@ def _verdict(result: dict[str, Any]) -> Iterator[str]:
 
 
 def _behind(entry: dict[str, Any]) -> str:
-    what = "samples" if entry["step"] == "agreement" else "crops"
+    what = "samples" if entry["step"] in ("agreement", "clean", "seen") else "crops"
     return f"{entry['real']} real {what} of {entry['groups']} parts"
 
 

@@ -16,6 +16,8 @@ WIDTH = 240
 ASKS = {
     "quality": "at most this distance to the nearest real defect",
     "agreement": "at least this overlap with what segmenters see",
+    "clean": "for clean pictures at most this value of a detector of real clean images",
+    "seen": "at least this value of that detector near the mask",
     "copies": "more than this distance to the nearest real defect",
 }
 

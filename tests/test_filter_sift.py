@@ -25,7 +25,7 @@ from flawsmith.sample import Sample
 from flawsmith.seeding import rng
 from tests.filter_helpers import Seers, drawn, real_parts, scanned
 
-ALL = FilterSettings(keep=1.0)
+ALL = FilterSettings(keep=1.0, detector="none")
 
 
 def noisy(name, seed, plane):

@@ -43,7 +43,7 @@ def sift(
     *,
     workers: int = 1,
 ) -> Sifted:
-    """Judge candidates: certificate, quality, agreement, novelty, selection.
+    """Judge candidates: certificate, quality, agreement, detection, novelty, selection.
 
     real: the training part that they were made from; nothing else is looked at. folds: segmenters
     trained on its halves, as from ``folds.fold_segmenters``; None leaves the agreement out. Each
@@ -75,6 +75,7 @@ def sift_certified(
     sieve.measure(extractor, compute)
     sieve.by_quality()
     sieve.by_agreement(folds)
+    sieve.by_detector(compute.device)
     sieve.by_novelty()
     selected = sieve.select()
     for i, place in enumerate(places):

@@ -8,13 +8,15 @@ from flawsmith.evaluate.certificate import Verdict
 
 UNREAL = "unlike any real defect of its class"
 CONTRADICTED = "contradicted by segmenters trained on real samples"
+ANOMALOUS = "clean, but a detector that learned real clean images takes it for defective"
+UNSEEN = "no detector sees the defect"
 COPY = "near copy of a real defect"
 TWIN = "near copy of another candidate"
 SURPLUS = "not selected: others match the real ones better"
 # What the gate says where the whole set does not help, and where nothing is left of it.
 REFUSED = "passed the filter, but training with what passed it is not shown to help"
 NOTHING = "no candidate passed the filter"
-REASONS = (UNREAL, CONTRADICTED, COPY, TWIN, SURPLUS, REFUSED)
+REASONS = (UNREAL, CONTRADICTED, ANOMALOUS, UNSEEN, COPY, TWIN, SURPLUS, REFUSED)
 
 
 def is_certified(verdict: Verdict) -> bool:

@@ -1,6 +1,6 @@
 """What decides the filter's verdicts."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,22 @@ class FilterSettings(Settings):
         le=0.5,
         description="segmenters must agree with a mask as well as with this quantile of real "
         "masks that they were not trained on",
+    )
+    detector: Literal["knn", "none"] = Field(
+        "knn", description="asked whether clean looks clean and whether it sees the defects"
+    )
+    clean: float = Field(
+        0.95,
+        ge=0.5,
+        le=1,
+        description="a picture without a defect may be as odd to the detector as this quantile of "
+        "real clean ones of other parts",
+    )
+    seen: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="a defect must be as odd to the detector as this quantile of real ones",
     )
     copies: float = Field(
         0.5,

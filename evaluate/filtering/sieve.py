@@ -17,9 +17,18 @@ from flawsmith.evaluate.filtering.agreement import (
 )
 from flawsmith.evaluate.filtering.checks import method_of
 from flawsmith.evaluate.filtering.crops import ClassCrops, class_crops
+from flawsmith.evaluate.filtering.detection import detect
 from flawsmith.evaluate.filtering.novelty import twins
 from flawsmith.evaluate.filtering.quality import closest, farthest, to_real
-from flawsmith.evaluate.filtering.reasons import CONTRADICTED, COPY, SURPLUS, TWIN, UNREAL
+from flawsmith.evaluate.filtering.reasons import (
+    ANOMALOUS,
+    CONTRADICTED,
+    COPY,
+    SURPLUS,
+    TWIN,
+    UNREAL,
+    UNSEEN,
+)
 from flawsmith.evaluate.filtering.selection import Pool, choose, quotas_of
 from flawsmith.evaluate.filtering.settings import FilterSettings
 from flawsmith.evaluate.filtering.thresholds import Threshold, apart, distance_thresholds, lacking
@@ -136,6 +145,18 @@ class Sieve:
         self._score("alarms", alarms)
         below = {e.sample for e in found if e.plane in limits and e.overlap < limits[e.plane].value}
         self._reject(sorted(below), CONTRADICTED)
+
+    def by_detector(self, device: str) -> None:
+        """Reject clean pictures that look defective, and defects that look like clean surface."""
+        if self.settings.detector == "none":
+            return
+        found = detect(self.made, self.real, self.planes, self.settings, device)
+        self.thresholds += found.thresholds
+        self.notices += found.notices
+        self._score("anomaly", found.anomaly)
+        self._score("seen", found.seen)
+        self._reject(np.flatnonzero(found.anomaly > 1), ANOMALOUS)
+        self._reject(np.flatnonzero(found.seen < 1), UNSEEN)
 
     def by_novelty(self) -> None:
         """Reject near copies of real defects, then of candidates that are left and come earlier."""

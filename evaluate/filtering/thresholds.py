@@ -8,7 +8,7 @@ import numpy as np
 
 from flawsmith.evaluate.neighbours import Features, Indices, Rows, nearest
 
-Step = Literal["quality", "agreement", "copies", "artefacts"]
+Step = Literal["quality", "agreement", "clean", "seen", "copies", "artefacts"]
 # A class with fewer real samples of a step, or of fewer parts, says too little: a quantile of four
 # values is the largest of them, and samples of one part are hardly two.
 LEAST = 5
@@ -19,9 +19,11 @@ LEAST_GROUPS = 2
 class Threshold:
     """What a step asks of a class.
 
-    quality: the largest distance to a real crop; agreement: the smallest overlap; copies: the
-    distance at which a near copy begins; artefacts: the largest oddness of a whole picture. real:
-    the real crops behind it (samples for agreement; pictures), groups: their parts.
+    quality: the largest distance to a real crop; agreement: the smallest overlap; clean: the
+    detector's largest value for a picture without a defect; seen: its smallest for a defect;
+    copies: the distance at which a near copy begins; artefacts: the largest oddness of a whole
+    picture. real: the real crops behind it (samples for agreement, clean and seen; pictures),
+    groups: their parts.
     """
 
     name: str

@@ -45,6 +45,18 @@ def windows_of(sample: Sample, size: int) -> Iterator[Window]:
                 yield _window(sample, plane, row, column, size)
 
 
+def cover(sample: Sample, size: int) -> Iterator[tuple[Image, Masks]]:
+    """Yield windows that cover all of a sample, as few as do, mirrored where it is smaller.
+
+    Each comes with (S, S) bool: what lies inside of the picture.
+    """
+    height, width = sample.masks.shape[1:]
+    for row in _along(0, height, height, size):
+        for column in _along(0, width, width, size):
+            crop = crop_at(sample, row, column, size)
+            yield crop.image, _inside(row, column, height, width, size)
+
+
 def _starts(mask: Masks, size: int) -> list[tuple[int, int]]:
     """Return where windows begin (row, column) that cover each defect; no start occurs twice."""
     boxes = [(c.x, c.y, c.width, c.height) for c in components(mask[None])]
@@ -72,10 +84,14 @@ def _marks(mask: Masks, row: int, column: int, size: int) -> int:
 def _window(sample: Sample, plane: int, row: int, column: int, size: int) -> Window:
     crop = crop_at(sample, row, column, size)
     height, width = sample.masks.shape[1:]
-    rows, columns = np.arange(row, row + size), np.arange(column, column + size)
-    inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
+    inside = _inside(row, column, height, width, size)
     near, any_near = _around(crop.masks[plane]), _around(np.asarray(crop.masks.any(axis=0)))
     return Window(plane, crop.image, crop.masks, near & inside, ~any_near & inside)
+
+
+def _inside(row: int, column: int, height: int, width: int, size: int) -> Masks:
+    rows, columns = np.arange(row, row + size), np.arange(column, column + size)
+    return ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
 
 
 def _around(mask: Masks) -> Masks:
