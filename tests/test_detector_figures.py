@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from flawsmith.errors import InputError
+from flawsmith.evaluate.detectors import places
 from flawsmith.evaluate.detectors.curves import Ranking, best_threshold
 from flawsmith.evaluate.detectors.curves import figures as curve_figures
 from flawsmith.evaluate.detectors.figures import Scores, figures
@@ -135,6 +136,16 @@ def test_pixel_figures_are_those_of_their_definitions():
     for figure in (auroc, pro):
         assert figure.low < figure.value < figure.high
         assert figure.groups == 6
+
+
+def test_bins_come_from_all_columns_where_not_all_pixels_are_looked_at(monkeypatch):
+    # Each 24th pixel is one column; here it alone is brighter.
+    _, maps = maps_of()
+    maps[:, :, 0] += 100
+    monkeypatch.setattr(places, "LOOKED_AT", maps.size // 24)
+    edges = places._edges(maps)
+    assert (edges < 50).mean() == pytest.approx(23 / 24, abs=0.05)
+    assert np.array_equal(edges, places._edges(maps))
 
 
 def test_a_map_that_is_the_mask_is_perfect_and_its_negative_is_worst():

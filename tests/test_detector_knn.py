@@ -90,6 +90,32 @@ def test_scores_do_not_depend_on_the_portion(fitted_knn):
     assert fitted_knn.score([]).scores.shape == (0,)
 
 
+def test_the_bank_does_not_depend_on_the_portion(fitted_knn):
+    detector = open_detector("knn", SMALL | {"pool": 300, "portion": 16}, "cpu")
+    other = open_detector("knn", SMALL | {"pool": 300, "portion": 5}, "cpu")
+    for one in (detector, other):
+        one.fit(stripes(12, 64)[0])
+    torch.testing.assert_close(detector.network.patches, other.network.patches)
+
+
+def test_features_are_exact_while_fitting_and_scoring(fitted_knn, monkeypatch):
+    seen = []
+    features = fitted_knn.features
+
+    def watched(x):
+        flags = torch.backends.cudnn
+        seen.append((flags.allow_tf32, flags.deterministic))
+        return features(x)
+
+    detector = open_detector("knn", SMALL, "cpu")
+    monkeypatch.setattr(detector, "features", watched)
+    assert torch.backends.cudnn.allow_tf32  # torch's default
+    detector.fit(stripes(2, 64)[0])
+    detector.score(stripes(1, 64)[0])
+    assert seen == [(False, True)] * 2
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_the_score_is_the_distance_to_a_bank_of_all_patches():
     clean, _ = stripes(3, 64)
     detector = open_detector("knn", {"share": 1.0, "most": 10_000, "blur": 0}, "cpu")

@@ -1,5 +1,7 @@
 """The learned detectors, trained for seconds on stripes: they find planted blobs, and resume."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,12 @@ from sklearn.metrics import roc_auc_score
 
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detectors.base import floats
+from flawsmith.evaluate.detectors.frames import Form
 from flawsmith.evaluate.detectors.registry import TRAINED, load_detector, open_detector
+from flawsmith.train.ema import Ema
 from flawsmith.train.loop import train
 from flawsmith.train.reduce import Processes
+from flawsmith.train.runs import read_weights_facts
 from flawsmith.train.settings import TrainSettings
 from flawsmith.train.task import Context
 from tests.detector_helpers import judged, stripes
@@ -61,8 +66,6 @@ def stepped(name, seed=0):
     """Return a small task of a detector and what its second step told."""
     detector = open_detector(name, TINY[name] | {"seed": seed}, "cpu")
     clean = torch.from_numpy(np.stack(stripes(8)[0]))[:, None]
-    from flawsmith.evaluate.detectors.frames import Form
-
     task = detector._task(detector.build(Form(32, 32, 1)), clean)
     task.prepare(torch.device("cpu"))
     for model in task.models.values():
@@ -136,6 +139,34 @@ def test_alad_keeps_the_model_that_rebuilds_held_pictures_best(tmp_path):
     assert len(task.held) + task.size == 8
 
 
+def test_running_statistics_are_averaged_with_the_weights():
+    settings = {"tile": 32, "patch": 16, "skip": 0, "encoder": "resnet18v2", "values": 8}
+    network = open_detector("cpc", settings, "cpu").build(Form(32, 32, 1))
+    newest = copy.deepcopy(network)
+    with torch.no_grad():
+        for tensor in newest.state_dict().values():
+            tensor.add_(1)
+    average = Ema(network, 0.9)
+    average.update(newest, 1000)
+    before, after = network.state_dict(), average.model.state_dict()
+    statistics = [name for name in before if name.endswith(("running_mean", "running_var"))]
+    assert statistics
+    for name in statistics:
+        torch.testing.assert_close(after[name], before[name] + 0.1)
+
+
 def test_too_few_clean_pictures_are_refused():
     with pytest.raises(InputError, match="2 clean pictures; alad needs at least 3"):
         open_detector("alad", TINY["alad"], "cpu").fit(stripes(2)[0])
+
+
+def test_more_pictures_are_learned_in_as_many_steps_if_told(tmp_path):
+    steps = []
+    for count, counted in ((12, None), (20, 12), (20, None)):
+        out = tmp_path / f"{count}-{counted}"
+        tiny = TINY["cvae"] | {"epochs": 2, "width": 1}
+        open_detector("cvae", tiny, "cpu", folder=out).fit(stripes(count)[0], counted=counted)
+        steps.append(read_weights_facts(out / "model.safetensors")["step"])
+    assert steps == [3, 3, 5]
+    with pytest.raises(ValueError, match="0 pictures counted"):
+        open_detector("cvae", TINY["cvae"], "cpu").fit(stripes(2)[0], counted=0)

@@ -3,6 +3,7 @@
 Without the extra ``detect`` only the refusals are tested.
 """
 
+import random
 from importlib.util import find_spec
 
 import numpy as np
@@ -45,6 +46,22 @@ def test_it_finds_planted_blobs_and_a_saved_one_scores_alike(name, tmp_path):
     again = load_detector(tmp_path / "saved.safetensors", "cpu")
     pictures = stripes(2, 64, 9, blob=True)[0]
     np.testing.assert_allclose(again.score(pictures).scores, detector.score(pictures).scores)
+
+
+@needed
+@pytest.mark.parametrize("name", [*FITTED, *LEARNED])
+def test_scores_depend_on_the_seed_alone(name):
+    """Whatever the global state of NumPy, torch and Python's random is."""
+    short = {"epochs": 1} if name in LEARNED else {}
+    told = []
+    for state in range(2):
+        np.random.seed(state)  # noqa: NPY002
+        random.seed(state)
+        torch.manual_seed(state)
+        detector = open_detector(name, (FITTED.get(name) or LEARNED[name]) | short, "cpu")
+        detector.fit(stripes(16, 64)[0])
+        told.append(detector.score(stripes(3, 64, 9, blob=True)[0]).scores)
+    np.testing.assert_array_equal(*told)
 
 
 @needed
@@ -110,6 +127,16 @@ def test_backbones_that_a_method_does_not_take_are_refused():
         open_detector("fastflow", {"backbone": "lite0", "weights": "offline"})
     with pytest.raises(InputError, match="no offline weights of resnet18"):
         open_detector("padim", {"backbone": "resnet18"})
+
+
+def test_pictures_are_shown_as_their_backbone_was_trained():
+    x = torch.linspace(-1, 1, 2 * 12).view(2, 1, 3, 4)
+    assert torch.equal(wrapped.shown(x, "lite0"), x.expand(-1, 3, -1, -1))
+    # Of one of timm's with mean and deviation 0.5, and of a usual one.
+    torch.testing.assert_close(wrapped.shown(x, "resnetv2_50"), x.expand(-1, 3, -1, -1))
+    usual = wrapped.shown(torch.zeros(1, 3, 1, 1), "resnet18").flatten()
+    wanted = torch.tensor([(0.5 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0.5 - 0.406) / 0.225])
+    torch.testing.assert_close(usual, wanted)
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

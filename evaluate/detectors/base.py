@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -59,18 +60,22 @@ class Detector(ABC):
         self.form: Form | None = None
         self.network: nn.Module | None = None
 
-    def fit(self, clean: Pictures) -> None:
+    def fit(self, clean: Pictures, *, counted: int | None = None) -> None:
         """Learn what clean pictures look like: uint8 (H, W) or (H, W, 3) RGB, all alike.
 
-        Raises InputError for fewer than ``fewest`` of them and for pictures of several forms.
+        counted: pictures that an epoch counts, at least 1; all of them unless given. So detectors
+        that learn from more pictures and from fewer can be trained for as many steps. Raises
+        InputError for fewer than ``fewest`` pictures and for pictures of several forms.
         """
+        if counted is not None and counted < 1:
+            raise ValueError(f"{counted} pictures counted")
         if len(clean) < self.fewest:
             raise InputError(
                 f"{len(clean)} clean pictures; {self.name} needs at least {self.fewest}",
                 mend="name more clean images, or another detector",
             )
         form = Form.of(clean[0])
-        self.network = self._fit(clean, form)
+        self.network = self._fit(clean, form, counted or len(clean))
         self.form = form
 
     def score(self, pictures: Pictures) -> Scored:
@@ -81,11 +86,11 @@ class Detector(ABC):
         form, network = self._ready()
         scores, maps = [np.zeros(0)], [np.zeros((0, form.height, form.width), np.float32)]
         network.eval()
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.no_grad(), exact:
+        with torch.no_grad(), exactly():
             for batch in self._portions(pictures, form):
                 told, where = self._score(network, batch)
-                scores.append(told.double().cpu().numpy())
+                # First to the CPU: Apple's MPS has no float64.
+                scores.append(told.cpu().double().numpy())
                 if where is not None:
                     maps.append(where.float().cpu().numpy())
         joined = np.concatenate(scores)
@@ -114,8 +119,8 @@ class Detector(ABC):
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     @abstractmethod
-    def _fit(self, clean: Pictures, form: Form) -> nn.Module:
-        """Return the fitted network on the device."""
+    def _fit(self, clean: Pictures, form: Form, counted: int) -> nn.Module:
+        """Return the fitted network on the device; an epoch, if there are any, counts so many."""
 
     @abstractmethod
     def _score(self, network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -138,6 +143,13 @@ class Detector(ABC):
         for start in range(0, len(pictures), self.given.portion):
             part = planes(pictures[start : start + self.given.portion], form)
             yield floats(torch.from_numpy(part).to(self.device))
+
+
+@contextmanager
+def exactly() -> Iterator[None]:
+    """Let GPUs convolve in full float32 and alike each time: where features are kept or scored."""
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield
 
 
 def floats(x: Tensor) -> Tensor:

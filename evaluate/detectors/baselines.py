@@ -29,7 +29,7 @@ class Brightness(Detector):
     def __init__(self, settings: BrightnessSettings, device: str = "auto") -> None:
         super().__init__(settings, device)
 
-    def _fit(self, clean: Pictures, form: Form) -> nn.Module:
+    def _fit(self, clean: Pictures, form: Form, counted: int) -> nn.Module:
         means = torch.cat([_mean(x) for x in self._portions(clean, form)])
         kept = Bank(1, 2).to(self.device)
         # Of equal pictures the deviation is 0: half a grey level stands for it.
@@ -64,7 +64,7 @@ class Pixels(Detector):
     def _small(self, x: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(x, self.settings.side).flatten(1)
 
-    def _fit(self, clean: Pictures, form: Form) -> nn.Module:
+    def _fit(self, clean: Pictures, form: Form, counted: int) -> nn.Module:
         rows = torch.cat([self._small(x) for x in self._portions(clean, form)])
         bank = Bank(*rows.shape).to(self.device)
         bank.patches.copy_(rows)

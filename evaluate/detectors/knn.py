@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flawsmith.evaluate.detectors.base import Detector, DetectorSettings
+from flawsmith.evaluate.detectors.base import Detector, DetectorSettings, exactly
 from flawsmith.evaluate.detectors.coreset import greedy_k_center
 from flawsmith.evaluate.detectors.frames import Form, Pictures
 from flawsmith.seeding import rng
@@ -67,18 +67,18 @@ class Knn(Detector):
         coarse = F.interpolate(smooth[1], size=fine, mode="bilinear", align_corners=False)
         return torch.cat([smooth[0], coarse], dim=1)
 
-    def _fit(self, clean: Pictures, form: Form) -> nn.Module:
+    def _fit(self, clean: Pictures, form: Form, counted: int) -> nn.Module:
         settings = self.settings
         each = -(-settings.pool // len(clean))
-        kept, seen = [], 0
-        with torch.no_grad():
-            for number, x in enumerate(self._portions(clean, form)):
-                rows = self.features(x).permute(0, 2, 3, 1).flatten(1, 2)
-                seen += rows.shape[0] * rows.shape[1]
-                generator = rng(settings.seed, "knn", number)
-                for patches in rows:
-                    order = generator.permutation(len(patches))[:each]
+        kept: list[Tensor] = []
+        seen = 0
+        with torch.no_grad(), exactly():
+            for x in self._portions(clean, form):
+                for patches in self.features(x).permute(0, 2, 3, 1).flatten(1, 2):
+                    # By the picture, not the portion: how many are looked at at once is free.
+                    order = rng(settings.seed, "knn", len(kept)).permutation(len(patches))[:each]
                     kept.append(patches[torch.from_numpy(order).to(patches.device)])
+                    seen += len(patches)
             pool = torch.cat(kept)
             count = min(settings.most, len(pool), max(1, round(settings.share * seen)))
             first = int(rng(settings.seed, "coreset").integers(len(pool)))

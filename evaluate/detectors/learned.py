@@ -14,11 +14,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from flawsmith.errors import InputError
-from flawsmith.evaluate.detectors.base import Detector, DetectorSettings, floats
+from flawsmith.evaluate.detectors.base import Detector, DetectorSettings, exactly, floats
 from flawsmith.evaluate.detectors.frames import Form, Pictures, planes
 from flawsmith.sample import Image
 from flawsmith.settings import load_settings
 from flawsmith.train.loop import train
+from flawsmith.train.norms import BatchNorm
 from flawsmith.train.settings import TrainSettings
 from flawsmith.train.starting import starting_from
 from flawsmith.train.task import Context
@@ -98,7 +99,9 @@ class Learned(Detector):
         Raises InputError for a form that the network cannot take.
         """
         with starting_from(self.learning.seed, "detector", self.name):
-            return self._build(form)
+            network = self._build(form)
+        average_statistics(network)
+        return network
 
     @abstractmethod
     def _build(self, form: Form) -> nn.Module:
@@ -111,11 +114,11 @@ class Learned(Detector):
     def _finish(self, network: nn.Module, stack: Tensor) -> None:
         """Complete a trained network, on the device, by what only clean pictures tell."""
 
-    def _fit(self, clean: Pictures, form: Form) -> nn.Module:
+    def _fit(self, clean: Pictures, form: Form, counted: int) -> nn.Module:
         settings = self.learning
         stack = torch.from_numpy(planes(clean, form))
         loop = {
-            "steps": -(-settings.epochs * len(stack) // settings.batch),
+            "steps": -(-settings.epochs * counted // settings.batch),
             "batch": settings.batch,
             "seed": settings.seed,
             "device": str(self.device),
@@ -134,7 +137,7 @@ class Learned(Detector):
             trained = self._empty(form, {})
             load_into(trained, read_tensors(weights, {}), weights)
         trained = trained.to(self.device).eval()
-        with torch.no_grad():
+        with torch.no_grad(), exactly():
             self._finish(trained, stack.to(self.device))
         return trained
 
@@ -148,6 +151,16 @@ class Learned(Detector):
             return
         with TemporaryDirectory(prefix="flawsmith-") as made:
             yield Path(made) / "run"
+
+
+def average_statistics(network: nn.Module) -> None:
+    """Let the running statistics of torch's own BatchNorm be averaged with the weights.
+
+    As with ``train.norms.BatchNorm``: the newest statistics belong to the newest weights.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.averaged_buffers = BatchNorm.averaged_buffers  # type: ignore[assignment]
 
 
 def halvings(form: Form, least: int = 2) -> int:

@@ -14,6 +14,7 @@ from sklearn.metrics import auc, roc_auc_score  # type: ignore[import-untyped]
 from flawsmith.evaluate.detectors.figures import DRAWS, Figure, Scores, interval
 from flawsmith.evaluate.paired import codes, weightings
 from flawsmith.sample import Masks
+from flawsmith.seeding import rng
 
 Values = NDArray[np.float64]
 BINS = 2000
@@ -93,8 +94,10 @@ def _tables(
 
 def _edges(maps: NDArray[np.float32]) -> Values:
     """Return rising edges between bins that hold about as many pixels each."""
-    flat = maps.reshape(-1)
-    looked = flat[:: max(1, len(flat) // LOOKED_AT)]
+    looked = maps.reshape(-1)
+    if len(looked) > LOOKED_AT:
+        # Each k-th would be, at some sizes, one column of all maps.
+        looked = looked[rng(0, "edges").integers(len(looked), size=LOOKED_AT)]
     return np.unique(np.quantile(looked, np.linspace(0, 1, BINS + 1)[1:-1]))
 
 

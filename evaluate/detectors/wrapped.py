@@ -5,6 +5,7 @@ are used without Lightning. ``BACKBONES`` says which backbones each of them take
 """
 
 from abc import abstractmethod
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,15 +16,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from flawsmith.errors import InputError
-from flawsmith.evaluate.detectors.base import Detector, DetectorSettings
+from flawsmith.evaluate.detectors.base import Detector, DetectorSettings, exactly
+from flawsmith.evaluate.detectors.coreset import greedy_k_center
 from flawsmith.evaluate.detectors.frames import Form, Pictures
+from flawsmith.seeding import rng
 from flawsmith.train.backbone import ARCHITECTURE, lite0_tensors
 from flawsmith.train.starting import starting_from
 from flawsmith.train.weights import read_tensors
 
 LITE0 = "lite0"
 INSTALL = "pip install 'anomalib>=2.7'"
-# What ImageNet networks of timm were trained on, for values in [0, 1].
+# Of ImageNet, for values in [0, 1]: what most of timm's networks were trained on.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Which backbones the networks of anomalib 2.7 take: any of timm's, or these.
 BACKBONES: dict[str, tuple[str, ...]] = {
@@ -94,12 +97,21 @@ def fill(network: nn.Module, backbone: str, weights: str) -> None:
     network.load_state_dict({name: tensors.get(name, value) for name, value in own.items()})
 
 
+@cache
+def statistics(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation of a network of timm's inputs, values in [0, 1], a colour."""
+    import timm
+
+    known = timm.get_pretrained_cfg(backbone)
+    return (MEAN, STD) if known is None else (tuple(known.mean), tuple(known.std))
+
+
 def shown(x: Tensor, backbone: str) -> Tensor:
     """Return pictures (N, C, H, W) in [-1, 1] as the backbone wants them, three planes."""
     x = x.expand(-1, 3, -1, -1)
     if backbone == LITE0:
         return x
-    mean, std = (torch.tensor(v, device=x.device)[None, :, None, None] for v in (MEAN, STD))
+    mean, std = torch.tensor(statistics(backbone), device=x.device)[:, None, :, None, None].unbind()
     return ((x + 1) / 2 - mean) / std
 
 
@@ -156,10 +168,11 @@ class WrappedFitted(Detector):
             fill(inner, self.wrapped.backbone, self.wrapped.weights)
         return network
 
-    def _fit(self, clean: Pictures, form: Form) -> nn.Module:
+    def _fit(self, clean: Pictures, form: Form, counted: int) -> nn.Module:
         network = self._made(filled=True).to(self.device).train()
         network.get_submodule("feature_extractor").eval()
-        with torch.no_grad(), starting_from(self.wrapped.seed, self.name, "fit"):
+        seeded = starting_from(self.wrapped.seed, self.name, "fit")
+        with torch.no_grad(), exactly(), seeded:
             for x in self._portions(clean, form):
                 network(shown(x, self.wrapped.backbone))
             self._conclude(network)
@@ -203,7 +216,16 @@ class Patchcore(WrappedFitted):
         return made
 
     def _conclude(self, network: Any) -> None:
-        network.subsample_embedding(self.settings.share)
+        """Keep a coreset: flawsmith's own, as anomalib's draws from NumPy's global state.
+
+        And anomalib's is found on random projections; here it is the features' own.
+        """
+        found = torch.vstack(network.embedding_store)
+        network.embedding_store.clear()
+        count = max(1, round(self.settings.share * len(found)))
+        first = int(rng(self.settings.seed, "coreset").integers(len(found)))
+        chosen = greedy_k_center(found, count, first)
+        network.memory_bank = found[chosen.to(found.device)]
 
 
 class PadimSettings(WrappedSettings):
