@@ -4,7 +4,7 @@
 
 Half of the groups of SRC are for learning (their clean images alone), the other half is tested on.
 Each detector is one call of ``flawsmith evaluate detect``, which is printed; methods that train by
-gradient see pictures of 64 pixels a side, the others of 128. ``brightness`` and ``pixels`` are the
+gradient see pictures of 64 pixels a side (cpc and those on a backbone 128), the others of 128. ``brightness`` and ``pixels`` are the
 baselines: how far the mean is off, and the distance to the nearest clean picture. With
 ``--augment`` each detector is fitted a second time, on the same clean images and 400 that the
 preset of ``flawsmith augment --method classical`` made of them: does that help? WORK keeps
@@ -23,16 +23,20 @@ from pathlib import Path
 from typing import Any
 
 NETWORKS, TRAINED = 128, 64
-MADE = 400
+MADE, BATCH = 400, 16
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A detector, the side of its pictures in pixels, and its settings beside ``small``."""
+    """A detector, the side of its pictures in pixels, and its settings beside ``small``.
+
+    steps: of its training, in batches of 16, whatever the number of clean images; 0 for none.
+    """
 
     detector: str
     side: int
     settings: dict[str, Any] = field(default_factory=dict)
+    steps: int = 0
 
 
 ARMS: dict[str, Arm] = {
@@ -42,16 +46,16 @@ ARMS: dict[str, Arm] = {
     "patchcore": Arm("patchcore", NETWORKS),
     "padim": Arm("padim", NETWORKS),
     "dfm": Arm("dfm", NETWORKS),
-    "stfpm": Arm("stfpm", NETWORKS),
-    "fastflow": Arm("fastflow", NETWORKS, {"weights": "random"}),
-    "reverse_distillation": Arm("reverse_distillation", NETWORKS, {"weights": "random"}),
-    "ganomaly": Arm("ganomaly", TRAINED),
-    "cvae": Arm("cvae", TRAINED),
-    "advae": Arm("advae", TRAINED),
-    "alad": Arm("alad", TRAINED),
-    "cpc": Arm("cpc", NETWORKS),
-    "cpc-context": Arm("cpc", NETWORKS, {"context": True}),
-    **{f"alad-{n}": Arm("alad", TRAINED, {"latent": n}) for n in (100, 300, 500, 800)},
+    "stfpm": Arm("stfpm", NETWORKS, steps=200),
+    "fastflow": Arm("fastflow", NETWORKS, {"weights": "random"}, 100),
+    "reverse_distillation": Arm("reverse_distillation", NETWORKS, {"weights": "random"}, 100),
+    "ganomaly": Arm("ganomaly", TRAINED, steps=600),
+    "cvae": Arm("cvae", TRAINED, steps=600),
+    "advae": Arm("advae", TRAINED, steps=400),
+    "alad": Arm("alad", TRAINED, steps=600),
+    "cpc": Arm("cpc", NETWORKS, steps=200),
+    "cpc-context": Arm("cpc", NETWORKS, {"context": True}, 200),
+    **{f"alad-{n}": Arm("alad", TRAINED, {"latent": n}, 600) for n in (100, 300, 500, 800)},
 }
 USUAL = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc")
 SHOWN = ("AUROC", "AP", "found", "pixel AUROC", "PRO")
@@ -75,13 +79,23 @@ def augmented(work: Path, preset: str) -> Path:
     return out
 
 
+def trained(arm: Arm, folder: Path) -> dict[str, int]:
+    """Return the settings that train for an arm's steps on the clean images of a folder."""
+    if not arm.steps:
+        return {}
+    lines = (folder / "samples.jsonl").read_text().splitlines()
+    clean = sum(json.loads(line)["label"] == "good" for line in lines)
+    return {"batch": BATCH, "epochs": -(-arm.steps * BATCH // clean)}
+
+
 def measured(name: str, work: Path, seeds: int, preset: str = "") -> dict[str, Any]:
     """Return what ``evaluate detect`` says of a detector; a finished one is not asked again."""
     arm, told = ARMS[name], work / "told" / f"{name}{preset and '+' + preset}.json"
     if not told.is_file():
         told.parent.mkdir(parents=True, exist_ok=True)
         config = told.with_suffix(".yaml")
-        config.write_text(json.dumps({"options": {arm.detector: arm.settings}}) + "\n")
+        own = {**arm.settings, **trained(arm, work / "parts" / "train")}
+        config.write_text(json.dumps({"options": {arm.detector: own}}) + "\n")
         parts = ("--clean", work / "parts" / "train", "--real", work / "parts" / "test")
         how = ("--detector", arm.detector, "--side", arm.side, "--seeds", seeds)
         kept = ("--config", config, "--runs", work / "runs" / told.stem)

@@ -91,8 +91,7 @@ class Job:
 
     def check(self) -> None:
         """Raise InputError for wrong options, a missing extra, and too few clean pictures."""
-        detector = opened(self.name, self.settings, self.settings.seed, self.device)
-        detector.check(self.form, self.counted)
+        opened(self.name, self.settings, self.settings.seed, self.device)
 
     def pictures(self, found: Scan, label: Label | None = None) -> Fitted:
         """Return a set's pictures of a label, or all whose label is known."""
