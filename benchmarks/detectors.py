@@ -3,14 +3,14 @@
     python benchmarks/detectors.py SRC WORK [--only NAME,NAME] [--seeds 2] [--augment thesis,safe]
 
 Half of the groups of SRC are for learning (their clean images alone), the other half is tested on.
-Each detector is one call of ``flawsmith evaluate detect``, which is printed; methods that train by
-gradient see pictures of 64 pixels a side (cpc and those on a backbone 128), the others of 128. ``brightness`` and ``pixels`` are the
+Each detector is one call of ``flawsmith evaluate detect``, which is printed; ganomaly, cvae, advae
+and alad see pictures of 64 pixels a side, the others of 128. ``brightness`` and ``pixels`` are the
 baselines: how far the mean is off, and the distance to the nearest clean picture. With
 ``--augment`` each detector is fitted a second time, on the same clean images and 400 that the
-preset of ``flawsmith augment --method classical`` made of them: does that help? WORK keeps
-everything: the same command again goes on, ``--only`` adds a detector. Prints the table and writes
-``WORK/results.json``; ``--list`` says which detectors there are and what they are told. Pin it
-(``taskset -c 1``) and leave that core alone: seconds are by the clock.
+preset of ``flawsmith augment --method classical`` made of them, for as many steps: does that help?
+WORK keeps everything: the same command again goes on, ``--only`` adds a detector. Prints the table
+and writes ``WORK/results.json``; ``--list`` says which detectors there are and what they are told.
+Pin it (``taskset -c 1``) and leave that core alone: seconds are by the clock.
 """
 
 import argparse
