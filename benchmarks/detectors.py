@@ -104,8 +104,8 @@ def measured(name: str, work: Path, seeds: int, preset: str = "") -> dict[str, A
         partial = told.with_suffix(".partial")
         partial.write_text(said)
         partial.replace(told)
-    found: dict[str, Any] = json.loads(told.read_text())["detectors"][-1]
-    return found
+    judged: list[dict[str, Any]] = json.loads(told.read_text())["detectors"]
+    return next(one for one in judged if one["name"] == arm.detector)
 
 
 def show(name: str, found: dict[str, Any]) -> None:
