@@ -50,12 +50,12 @@ ARMS: dict[str, Arm] = {
     "fastflow": Arm("fastflow", NETWORKS, {"weights": "random"}, 100),
     "reverse_distillation": Arm("reverse_distillation", NETWORKS, {"weights": "random"}, 100),
     "ganomaly": Arm("ganomaly", TRAINED, steps=600),
-    "cvae": Arm("cvae", TRAINED, steps=600),
-    "advae": Arm("advae", TRAINED, steps=400),
-    "alad": Arm("alad", TRAINED, steps=600),
+    "cvae": Arm("cvae", TRAINED, steps=400),
+    "advae": Arm("advae", TRAINED, steps=300),
+    "alad": Arm("alad", TRAINED, steps=400),
     "cpc": Arm("cpc", NETWORKS, steps=200),
     "cpc-context": Arm("cpc", NETWORKS, {"context": True}, 200),
-    **{f"alad-{n}": Arm("alad", TRAINED, {"latent": n}, 600) for n in (100, 300, 500, 800)},
+    **{f"alad-{n}": Arm("alad", TRAINED, {"latent": n}, 400) for n in (100, 300, 500, 800)},
 }
 USUAL = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc")
 SHOWN = ("AUROC", "AP", "found", "pixel AUROC", "PRO")
