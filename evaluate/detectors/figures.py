@@ -145,7 +145,11 @@ def interval(
     """
     usable = drawn[~np.isnan(drawn)]
     value = float(by_seed.mean())
-    low, high = interval_of(usable, by_seed, seed) if len(usable) else (float("nan"),) * 2
+    low = high = float("nan")
+    if len(usable):
+        # What trainings differ by is added on either side, where a share may have no room.
+        ends = interval_of(usable, by_seed, seed)
+        low, high = np.clip(ends, -1.0 if " less " in name else 0.0, 1.0).tolist()
     found = int(told.anomalous.sum())
     return Figure(
         name=name,

@@ -52,7 +52,7 @@ def detect(
     groups = [real.facts[entry.sample].group for entry in clean]
     alarm = float(np.quantile([entry.value for entry in clean], settings.clean))
     thresholds = [Threshold(NAME, "clean", alarm, len(groups), len(set(groups)))]
-    limits, notices = _limits(watch, planes, alarm)
+    limits, notices = _limits(watch, planes)
     anomaly, seen = nothing.copy(), nothing.copy()
     for entry in watch.candidates(made):
         if entry.plane is None:
@@ -63,13 +63,11 @@ def detect(
     return Detected((*thresholds, *limits.values()), tuple(notices), anomaly, seen)
 
 
-def _limits(
-    watch: Watch, planes: Sequence[int], alarm: float
-) -> tuple[dict[int, Threshold], list[str]]:
+def _limits(watch: Watch, planes: Sequence[int]) -> tuple[dict[int, Threshold], list[str]]:
     """Return, a class, the value below which no detector sees a defect; and notices.
 
-    That is what most real defects exceed, but never more than the threshold of clean pictures: what
-    raises an alarm is seen.
+    Below it lies less than most real defects show, and less than clean surface can show under
+    masks of theirs: what stands out from that is seen, be it less than real ones do.
     """
     real, names = watch.real, watch.real.dataset.classes
     known = watch.held_out(watch.defective(planes), "detector real")
@@ -81,9 +79,11 @@ def _limits(
         if why := lacking(groups):
             notices.append(f"{names[plane]}: not asked whether a detector sees it: {why}")
             continue
-        limit = min(alarm, float(np.quantile([e.value for e in own], watch.settings.seen)))
+        bare = watch.bare(plane)
+        usual = float(np.quantile([entry.value for entry in own], watch.settings.seen))
+        limit = min(usual, float(bare.max()))
         limits[plane] = Threshold(names[plane], "seen", limit, len(groups), len(set(groups)))
-        share = float((watch.bare(plane) < limit).mean())
+        share = float((bare < limit).mean())
         if share < FEW:
             notices.append(
                 f"{names[plane]}: the detector hardly tells these real defects from clean surface: "

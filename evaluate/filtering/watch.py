@@ -8,7 +8,7 @@ looked at in windows at their own scale: stretched to a small square, small defe
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 
 import numpy as np
 
@@ -102,14 +102,15 @@ class Watch:
         generator = rng(self.settings.seed, "detector bare", plane)
         clean = self.shown()
         looks: list[list[Look]] = [[], []]
-        shown = self._shuffled(self.defective((plane,)), "bare", plane)[:BARE]
-        for number, i in enumerate(shown):
-            marks = [w.near for w in windows_of(self.real.dataset[i], SIDE) if w.plane == plane]
+        shown = self._shuffled(self.defective((plane,)), "bare", plane)
+        for number, i in enumerate(islice(cycle(shown), BARE)):
             chosen = clean[int(generator.integers(len(clean)))]
             windows = list(cover(self.real.dataset[chosen], SIDE))
             image, inside = windows[int(generator.integers(len(windows)))]
             looks[self.judge_of(self.real, chosen)] += [
-                Look(number, plane, image, near & inside) for near in marks
+                Look(number, plane, image, window.near & inside)
+                for window in windows_of(self.real.dataset[i], SIDE)
+                if window.plane == plane
             ]
         told = [self._told(d, iter(own)) for d, own in zip(self.detectors, looks, strict=True)]
         return np.array([entry.value for values in told for entry in values])
