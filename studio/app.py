@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,18 +15,17 @@ from starlette.types import ASGIApp
 from flawsmith import __version__
 from flawsmith.studio.answers import answering, fault
 from flawsmith.studio.candidates import Candidates, reserved
-from flawsmith.studio.clean import Clean
 from flawsmith.studio.guard import Guard, Limits, host_rule
 from flawsmith.studio.nearest import Nearest
 from flawsmith.studio.opened import Opened
-from flawsmith.studio.paint import Paint
-from flawsmith.studio.painting import open_studio
 from flawsmith.studio.paths import Roots
 from flawsmith.studio.review import Review
-from flawsmith.studio.saving import Growing
 from flawsmith.studio.see import See
 from flawsmith.studio.shelf import Shelf
 from flawsmith.studio.state import State
+
+if TYPE_CHECKING:
+    from flawsmith.studio.paint import Paint
 
 TYPES = {
     ".html": "text/html",
@@ -51,11 +51,17 @@ def open_state(opened: Opened, cache: Path, device: str) -> State:
     )
 
 
-def open_paint(state: State, device: str) -> Paint | None:
+def open_paint(state: State, device: str) -> "Paint | None":
     """Open what the paint page needs; None without a training run. Raises InputError."""
     opened = state.opened
     if opened.run is None or opened.save is None:
         return None
+    # Only here: it loads torch, which a review does without.
+    from flawsmith.studio.clean import Clean
+    from flawsmith.studio.paint import Paint
+    from flawsmith.studio.painting import open_studio
+    from flawsmith.studio.saving import Growing
+
     studio = open_studio(opened.run, device)
     clean = Clean(opened.real, studio.painter.settings.size, state.roots)
     classes, save = studio.painter.classes, opened.save
@@ -73,7 +79,7 @@ def reserve(opened: Opened) -> AbstractContextManager[None]:
 
 def build_app(
     state: State,
-    paint: Paint | None,
+    paint: "Paint | None",
     token: str,
     host: str,
     port: int,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from flawsmith.data.manifest import MANIFEST, SAMPLES
 from flawsmith.errors import InputError
-from flawsmith.evaluate.filtering.output import ACCEPTED, CANDIDATES, RESULT
-from flawsmith.train.runs import CONFIG, WEIGHTS
 
-# What ``flawsmith run`` leaves; see ``pipeline.stages`` and ``pipeline.output``.
-MARK = "run.json"
-REPORT = "report.html"
+# What run, filter and inpaint train leave. Their own modules load torch, and the review, which
+# needs none, would open seconds later; a test holds these names to theirs.
+MARK, REPORT = "run.json", "report.html"
+ACCEPTED, CANDIDATES, RESULT = "accepted", "candidates", "filter.json"
+CONFIG, WEIGHTS, PREVIEWS = "config.json", "model.safetensors", "previews"
 PAINTED = "painted"
 
 

@@ -11,11 +11,10 @@ from flawsmith.errors import InputError
 from flawsmith.evaluate.curves_section import curves_section, read_training
 from flawsmith.evaluate.report import render_report
 from flawsmith.studio.answers import answering, jpeg
-from flawsmith.studio.opened import Opened
+from flawsmith.studio.opened import PREVIEWS, Opened
 from flawsmith.studio.paths import Roots
 from flawsmith.studio.pictures import WHOLE, shrunk
 from flawsmith.studio.work import Queue
-from flawsmith.train.runs import PREVIEWS
 
 # Both are pages of their own, shown in a frame: no script runs in them, whoever wrote the file.
 POLICY = (

@@ -104,6 +104,7 @@ def test_lines_of_others_are_kept(made, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from flawsmith.studio import decisions
 from flawsmith.studio.paths import Roots
 
 path, when = Path(sys.argv[1]), sys.argv[2]
@@ -169,12 +170,12 @@ def test_the_nearest_real_crop_is_the_nearest(tmp_path):
     """A candidate that is a real part has itself for a neighbour, at no distance."""
     real = make_real(tmp_path / "real")
     client = review_client(real, tmp_path / "cache", images=real)
-    for number in (0, 3):
+    ids = read_dataset(real).ids
+    for number in (ids.index("real-0"), ids.index("real-3")):
         found = client.get(f"/c/{number}/near").json()
         assert found["distance"] == 0
         assert found["id"] == client.get(f"/c/{number}/look").json()["id"]
-    clean = read_dataset(real).ids.index("clean-0")
-    assert client.get(f"/c/{clean}/near").json() is None
+    assert client.get(f"/c/{ids.index('clean-0')}/near").json() is None
 
 
 def test_small_pictures_are_made_once(made, tmp_path, monkeypatch):
@@ -266,7 +267,7 @@ def test_what_can_be_opened(made, tmp_path):
     assert opened.verdicts == out / "samples.jsonl"
     judged = open_folder(tmp_path / "pasted", judged=out)
     table = Candidates(judged.sets, judged.verdicts, Roots([*judged.folders])).table()
-    assert table["verdict"].count("accepted") == 4
+    assert table["verdict"].count("accepted") == sum(e["accepted"] for e in lines_of(out)) > 0
     assert any("not selected" in reason for reason in table["reasons"])
     assert all(table["of"])
     for bad in (tmp_path, tmp_path / "missing"):
