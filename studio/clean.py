@@ -1,7 +1,9 @@
 """Clean pictures to paint on: the real ones, and those that a person drops on the page."""
 
+import shutil
 import tempfile
 import threading
+import weakref
 from hashlib import blake2b
 from pathlib import Path
 
@@ -23,13 +25,17 @@ DROP = "dropped_"
 
 
 class Clean:
-    """Clean pictures by id. wanted: pixels that the sides of a defect-free region should have."""
+    """Clean pictures by id. wanted: pixels that the sides of a defect-free region should have.
+
+    ``close`` removes the dropped ones; so does the end of the process.
+    """
 
     def __init__(self, real: Path | None, wanted: int, roots: Roots) -> None:
         self._folder, self._wanted, self._roots = real, wanted, roots
         self._lock = threading.Lock()
         self._real: tuple[DataSet, dict[str, Surface], tuple[str, ...]] | None = None
-        self._place = tempfile.TemporaryDirectory(prefix="flawsmith-studio-")
+        self._place = Path(tempfile.mkdtemp(prefix="flawsmith-studio-"))
+        self.close = weakref.finalize(self, shutil.rmtree, self._place, ignore_errors=True)
         self._dropped: dict[str, Path] = {}
         self._recent: Recent[Sample] = Recent(2)
 
@@ -58,7 +64,7 @@ class Clean:
         Its size is known from its header before a pixel is decoded.
         """
         name = DROP + blake2b(content, digest_size=6).hexdigest()
-        folder = Path(self._place.name)
+        folder = self._place
         raw = folder / f"{name}.part"
         try:
             raw.write_bytes(content)
@@ -75,10 +81,6 @@ class Clean:
             while len(self._dropped) > DROPPED:
                 self._dropped.pop(next(iter(self._dropped))).unlink(missing_ok=True)
         return name
-
-    def close(self) -> None:
-        """Remove the dropped pictures."""
-        self._place.cleanup()
 
     def _load(self, name: str, path: Path) -> Sample:
         dataset, surfaces, _ = self._known()

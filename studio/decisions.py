@@ -42,8 +42,8 @@ class Decisions:
 
     def choice(self, sample: str) -> Choice | None:
         """Return what was decided on a candidate."""
-        with self._lock:
-            return self._choices.get(sample)
+        # Without the lock: the event loop asks, and must not wait for a write to the disk.
+        return self._choices.get(sample)
 
     def decide(self, sample: str, choice: Choice | None, was: Choice | None) -> None:
         """Write a decision; ``was`` is what the one who decides saw.
