@@ -175,7 +175,7 @@ def test_paint_and_save(
 ) -> None:
     address, save = painting
     tab.open(address + "#paint", width=1280, height=800)
-    tab.until("globalThis.studio?.easel.picture")
+    tab.until("!!globalThis.studio?.easel.picture")
     tab.run("const c = document.getElementById('class'); c.value = '2'; "
             "const s = document.getElementById('strength'); s.value = 150; "
             "s.dispatchEvent(new Event('input'))")  # fmt: skip
@@ -213,7 +213,7 @@ def test_paint_and_save(
 
 def test_every_tool_and_the_keyboard_alone(tab: Browser, painting: tuple[str, Path]) -> None:
     tab.open(painting[0] + "#paint", width=1280, height=800)
-    tab.until("globalThis.studio?.easel.picture")
+    tab.until("!!globalThis.studio?.easel.picture")
     area = "studio.mask().values.filter(Boolean).length"
     tab.press("l")
     tab.drag([at(tab, 10, 10), at(tab, 30, 10)])
@@ -249,7 +249,7 @@ def test_every_tool_and_the_keyboard_alone(tab: Browser, painting: tuple[str, Pa
 
 def test_the_tab_key_reaches_everything(tab: Browser, painting: tuple[str, Path]) -> None:
     tab.open(painting[0] + "#paint", width=1280, height=800)
-    tab.until("globalThis.studio?.easel.picture")
+    tab.until("!!globalThis.studio?.easel.picture")
     able = (
         "[...document.querySelectorAll('button, select, input, canvas, a, [role=listbox]')]"
         ".filter(e => e.checkVisibility() && !e.disabled && !e.closest('#strip'))"
@@ -269,7 +269,7 @@ def test_it_fits_is_named_and_stands_out(
             tab.until(READY)
             check_page(tab, width)
     for name, ready in (
-        ("paint", "globalThis.studio?.easel.picture"),
+        ("paint", "!!globalThis.studio?.easel.picture"),
         ("see", "document.getElementById('frame').src"),
     ):
         for width, height in SIZES:

@@ -1,6 +1,8 @@
 """Painting on the page: inside the hole only, saved as inpaint apply does, with a certificate."""
 
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -238,3 +240,24 @@ def test_report_and_curves_run_no_script(trained, tmp_path):
     assert client.get("/see/previews/12345.jpg").status_code == 422
     for step in told["previews"]:
         assert client.get(f"/see/previews/{step}.jpg").content.startswith(b"\xff\xd8")
+
+
+def test_names_are_those_of_their_writers():
+    from flawsmith.evaluate.filtering import output
+    from flawsmith.pipeline.stages import MARK
+    from flawsmith.studio import opened
+    from flawsmith.train import runs
+
+    assert opened.MARK == MARK
+    for name in ("ACCEPTED", "CANDIDATES", "RESULT"):
+        assert getattr(opened, name) == getattr(output, name)
+    for name in ("CONFIG", "WEIGHTS", "PREVIEWS"):
+        assert getattr(opened, name) == getattr(runs, name)
+
+
+def test_a_review_needs_no_torch():
+    code = (
+        "import sys; import flawsmith.studio.app, flawsmith.studio.opened, flawsmith.studio.server;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,6 +12,8 @@ const WORDS = { accepted: "accepted by you", rejected: "rejected by you" };
 
 export async function open() {
   table = await ask("api/candidates");
+  // On a narrow screen the candidate matters more.
+  $("choosing").open = !matchMedia("(max-width: 60rem)").matches;
   filters();
   list = new TileList($("list"), $("rows"), {
     width: 112, ratio: 0.75, address: (number) => `c/${number}/tile.jpg`, show: tile, picked: go,
