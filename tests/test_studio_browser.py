@@ -227,7 +227,7 @@ def test_every_tool_and_the_keyboard_alone(tab: Browser, painting: tuple[str, Pa
     tab.drag([at(tab, 10, 10), at(tab, 30, 10)])
     assert tab.run(area) == lasso
     tab.press("m")
-    tab.until("document.querySelector('#bank [aria-selected=true]')")
+    tab.until("!!document.querySelector('#bank [aria-selected=true]')")
     tab.drag([at(tab, 15, 15), at(tab, 14, 14)])
     tab.run("document.getElementById('place').click()")
     stamped = tab.run(area)
