@@ -268,7 +268,7 @@ def test_what_can_be_opened(made, tmp_path):
     judged = open_folder(tmp_path / "pasted", judged=out)
     table = Candidates(judged.sets, judged.verdicts, Roots([*judged.folders])).table()
     assert table["verdict"].count("accepted") == sum(e["accepted"] for e in lines_of(out)) > 0
-    assert any("not selected" in reason for reason in table["reasons"])
+    assert set(table["reasons"]) == {line["reason"] for line in lines_of(out)}
     assert all(table["of"])
     for bad in (tmp_path, tmp_path / "missing"):
         with pytest.raises(InputError):
