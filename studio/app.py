@@ -95,7 +95,7 @@ def build_app(
                 "name": opened.root.resolve().name,
                 "review": len(state.candidates.all),
                 "paint": paint is not None,
-                "see": opened.report is not None or opened.run is not None,
+                "see": opened.report is not None or bool(opened.trained),
             }
         )
 

@@ -1,4 +1,4 @@
-"""Calls of the see page: the report as it lies there, curves and previews of a training run."""
+"""Calls of the see page: the report as it lies there, curves and previews of training runs."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from starlette.routing import Route
 from flawsmith.data.images import encode_jpeg, read_image
 from flawsmith.errors import InputError
 from flawsmith.evaluate.curves_section import curves_section, read_training
-from flawsmith.evaluate.report import render_report
+from flawsmith.evaluate.report import Section, render_report
 from flawsmith.studio.answers import answering, jpeg
-from flawsmith.studio.opened import PREVIEWS, Opened
+from flawsmith.studio.opened import PREVIEWS, Opened, Trained
 from flawsmith.studio.paths import Roots
 from flawsmith.studio.pictures import WHOLE, shrunk
 from flawsmith.studio.work import Queue
@@ -37,7 +37,7 @@ class See:
             "/api/see": self.about,
             "/see/report": self.report,
             "/see/curves": self.curves,
-            "/see/previews/{step:int}.jpg": self.preview,
+            "/see/previews/{run:int}/{step:int}.jpg": self.preview,
         }
         return [Route(path, answering(route)) for path, route in known.items()]
 
@@ -46,8 +46,11 @@ class See:
         return JSONResponse(
             {
                 "report": opened.report is not None,
-                "curves": opened.run is not None,
-                "previews": sorted(self._previews()),
+                "curves": bool(opened.trained),
+                "previews": [
+                    {"run": place, "name": _name(one), "steps": sorted(_previews(one.path))}
+                    for place, one in enumerate(opened.trained)
+                ],
             }
         )
 
@@ -64,19 +67,20 @@ class See:
 
     async def curves(self, request: Request) -> Response:
         def read() -> str:
-            if self.opened.run is None:
+            sections = [self._curves(one) for one in self.opened.trained]
+            if not sections:
                 raise InputError("no training run here", where=self.opened.root)
-            run = self.roots.inside(self.opened.run)
-            section = curves_section("inpaint", read_training(run))
-            return render_report(title=f"Training run {run.name}", summary=[], sections=[section])
+            name = self.opened.root.resolve().name
+            return render_report(title=f"Training of {name}", summary=[], sections=sections)
 
         return _page(await self.reading.run(request, read))
 
     async def preview(self, request: Request) -> Response:
-        step = request.path_params["step"]
+        run, step = request.path_params["run"], request.path_params["step"]
 
         def read() -> bytes:
-            known = self._previews()
+            trained = self.opened.trained[run : run + 1]
+            known = _previews(trained[0].path) if trained else {}
             if step not in known:
                 raise InputError(f"no preview of step {step}")
             picture = read_image(self.roots.inside(known[step]))
@@ -84,10 +88,24 @@ class See:
 
         return jpeg(await self.reading.run(request, read))
 
-    def _previews(self) -> dict[int, Path]:
-        folder = self.opened.run / PREVIEWS if self.opened.run else None
-        paths = folder.glob("*.png") if folder and folder.is_dir() else ()
-        return {int(p.stem): p for p in paths if p.stem.isascii() and p.stem.isdecimal()}
+    def _curves(self, one: Trained) -> Section:
+        found = read_training(self.roots.inside(one.path))
+        if not one.whole:
+            return curves_section("inpaint", found)
+        # Only here: it loads torch, which a review does without.
+        from flawsmith.pipeline.report import CLEAN_SHOWS
+
+        return curves_section(_name(one), found, CLEAN_SHOWS)
+
+
+def _name(one: Trained) -> str:
+    return "clean images" if one.whole else "inpaint"
+
+
+def _previews(run: Path) -> dict[int, Path]:
+    folder = run / PREVIEWS
+    paths = folder.glob("*.png") if folder.is_dir() else ()
+    return {int(p.stem): p for p in paths if p.stem.isascii() and p.stem.isdecimal()}
 
 
 def _page(text: str) -> Response:

@@ -15,6 +15,7 @@ from flawsmith.data.scan import scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.certificate import certify
 from flawsmith.inpaint.hole import hole_of
+from flawsmith.studio import opened as opened_names
 from flawsmith.studio.opened import open_folder
 from flawsmith.studio.runs import DrawnMask, packed, unpacked
 from flawsmith.studio.saving import Growing
@@ -237,22 +238,46 @@ def test_report_and_curves_run_no_script(trained, tmp_path):
     assert page.headers["content-security-policy"].startswith("sandbox")
     assert "script" not in page.headers["content-security-policy"]
     assert client.get("/see/report").status_code == 422
-    assert client.get("/see/previews/12345.jpg").status_code == 422
-    for step in told["previews"]:
-        assert client.get(f"/see/previews/{step}.jpg").content.startswith(b"\xff\xd8")
+    for missing in ("0/12345", "9/1"):
+        assert client.get(f"/see/previews/{missing}.jpg").status_code == 422
+    (own,) = told["previews"]
+    assert (own["run"], own["name"]) == (0, "inpaint")
+    assert own["steps"]
+    for step in own["steps"]:
+        assert client.get(f"/see/previews/0/{step}.jpg").content.startswith(b"\xff\xd8")
+
+
+def test_a_run_of_whole_parts_is_seen_and_not_painted_with(tmp_path):
+    from flawsmith.gen.task import GenTask
+
+    assert GenTask.kind == opened_names.WHOLE
+    run = tmp_path / "run"
+    (run / "previews").mkdir(parents=True)
+    (run / "config.json").write_text(json.dumps({"format": 1, "job": {"kind": "gen"}}))
+    (run / "model.safetensors").write_bytes(b"")
+    (run / "metrics.jsonl").write_text('{"step": 1, "losses": {"d": 0.5}}\n')
+    (run / "previews" / "000001.png").write_bytes(encode_png(texture(1)))
+    opened = open_folder(run)
+    assert opened.run is None
+    client = client_of(opened, tmp_path / "cache")
+    about = client.get("/api/about").json()
+    assert (about["paint"], about["see"]) == (False, True)
+    assert client.get("/api/see").json()["previews"][0]["steps"] == [1]
+    assert "clean images" in client.get("/see/curves").text
 
 
 def test_names_are_those_of_their_writers():
     from flawsmith.evaluate.filtering import output
+    from flawsmith.pipeline import surfaces
     from flawsmith.pipeline.stages import MARK
-    from flawsmith.studio import opened
     from flawsmith.train import runs
 
-    assert opened.MARK == MARK
+    assert opened_names.MARK == MARK
+    assert surfaces.CLEAN == opened_names.WHOLE
     for name in ("ACCEPTED", "CANDIDATES", "RESULT"):
-        assert getattr(opened, name) == getattr(output, name)
+        assert getattr(opened_names, name) == getattr(output, name)
     for name in ("CONFIG", "WEIGHTS", "PREVIEWS"):
-        assert getattr(opened, name) == getattr(runs, name)
+        assert getattr(opened_names, name) == getattr(runs, name)
 
 
 def test_a_review_needs_no_torch():

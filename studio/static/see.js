@@ -6,7 +6,7 @@ const views = ["report", "curves", "previews"];
 
 export async function open() {
   about = await ask("api/see");
-  const there = { report: about.report, curves: about.curves, previews: about.previews.length > 0 };
+  const there = { report: about.report, curves: about.curves, previews: about.previews.some((one) => one.steps.length) };
   for (const name of views) {
     $(`see-${name}`).disabled = !there[name];
     $(`see-${name}`).addEventListener("click", () => show(name));
@@ -26,9 +26,10 @@ function show(name) {
 }
 
 function gallery() {
-  $("gallery").replaceChildren(...about.previews.map((step) => made("figure", {},
-    made("img", { src: `see/previews/${step}.jpg`, alt: `Preview after step ${step}`, loading: "lazy" }),
-    made("figcaption", { text: `after step ${step}` }))));
+  const told = (one, step) => `${one.name}, after step ${step}`;
+  $("gallery").replaceChildren(...about.previews.flatMap((one) => one.steps.toReversed().map((step) => made("figure", {},
+    made("img", { src: `see/previews/${one.run}/${step}.jpg`, alt: `Preview: ${told(one, step)}`, loading: "lazy" }),
+    made("figcaption", { text: told(one, step) })))));
 }
 
 export function typed() {}
