@@ -29,6 +29,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 METHODS = ("GET", "HEAD", "POST")
+OPENED = {"mode": "navigate", "dest": "document"}
 PORT = re.compile(r":\d{1,5}$")
 
 
@@ -127,10 +128,16 @@ class Guard:
             raise Refusal(403, "this server is not known by that name")
         if origins and origins != [f"http://{hosts[0]}"]:
             raise Refusal(403, "calls from other pages are refused")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise Refusal(403, "calls from other pages are refused")
         if scope["method"] not in METHODS:
             raise Refusal(405, "no such method")
+        foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        # Somebody may click on the address, in a terminal that is a page, say: it opens in a tab of
+        # its own, whose content the other page cannot see.
+        opened = scope["path"] == f"/{self.token}/" and all(
+            headers.get(f"sec-fetch-{name}") == value for name, value in OPENED.items()
+        )
+        if foreign and not opened:
+            raise Refusal(403, "calls from other pages are refused")
         _, first, *rest = (*scope["path"].split("/", 2), "")[:3]
         if not hmac.compare_digest(first.encode("utf-8", "replace"), self.token.encode()):
             raise Refusal(403, "the address lacks the token that flawsmith studio printed")

@@ -119,6 +119,16 @@ def test_other_pages_are_refused(client, headers):
     assert client.get("/api/about", headers=own).status_code == 200
 
 
+def test_a_click_on_the_address_elsewhere_opens_the_page_and_no_more(client):
+    clicked = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    as_page = {**clicked, "sec-fetch-dest": "document"}
+    assert client.get("/", headers=as_page).status_code == 200
+    assert client.get("/api/about", headers=as_page).status_code == 403
+    assert client.get("/", headers={**clicked, "sec-fetch-dest": "iframe"}).status_code == 403
+    assert client.get(f"{BASE}/", headers=as_page).status_code == 403
+    assert client.post("/", headers={**as_page, "origin": "null"}).status_code == 403
+
+
 def test_on_another_address_names_are_still_refused():
     is_own = host_rule("0.0.0.0", 80)
     assert is_own("192.168.0.7:80")

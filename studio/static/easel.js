@@ -14,6 +14,7 @@ export class Easel {
     this.lines = true;
     this.pen = null; // where the keyboard's pen is, in pixels of the picture
     this.ghost = null; // draws what a tool would do
+    this.hover = null; // { at, width }: the brush under the mouse
     new ResizeObserver(() => this.resized()).observe(canvas);
   }
 
@@ -94,8 +95,9 @@ export class Easel {
   painted(patch) {
     const before = Boolean(this.patch);
     this.patch = patch;
-    if (before !== Boolean(patch)) this.changed([0, 0, this.mask.width, this.mask.height]);
-    else this.draw();
+    // How strongly the marks are filled in depends on it.
+    if (before !== Boolean(patch)) this.changed(this.mask.box());
+    this.draw();
   }
 
   draw() {
@@ -118,7 +120,19 @@ export class Easel {
     if (this.lines && !this.before) context.drawImage(this.overlay, 0, 0);
     context.lineWidth = 1.5 / view.scale;
     this.ghost?.(context, view.scale);
+    if (this.hover) this.ring(context, view.scale);
     if (document.activeElement === this.canvas && this.pen && this.keyboard) this.cross(context, view.scale);
+  }
+
+  ring(context, scale) {
+    const { at, width } = this.hover;
+    for (const [colour, thick] of [["#000", 3], ["#fff", 1.25]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = thick / scale;
+      context.beginPath();
+      context.arc(...at, Math.max(0.72, width / 2), 0, 2 * Math.PI);
+      context.stroke();
+    }
   }
 
   cross(context, scale) {

@@ -1,6 +1,7 @@
 // The drawn mask: a class number a pixel, what was done to it, and how it travels.
 
 const MOST = 200; // steps that can be undone
+const HELD = 96 << 20; // bytes that they may hold together
 
 export class Mask {
   constructor(width, height) {
@@ -11,6 +12,7 @@ export class Mask {
     this.undone = [];
     this.origins = {}; // class number -> ids of bank masks
     this.open = null; // the step being drawn
+    this.reach = null; // no mark lies outside of it: a plate has too many pixels to look at all
   }
 
   // A step is everything between begin and end: it is undone as a whole.
@@ -21,7 +23,8 @@ export class Mask {
     this.open = null;
     if (!box) return false;
     this.done.push({ box, values: cut(before, this.width, box), origins });
-    if (this.done.length > MOST) this.done.shift();
+    let held = this.done.reduce((sum, step) => sum + step.values.length, 0);
+    while (this.done.length > 1 && (this.done.length > MOST || held > HELD)) held -= this.done.shift().values.length;
     this.undone = [];
     return true;
   }
@@ -38,6 +41,7 @@ export class Mask {
     for (let row = 0; row < h; row += 1)
       this.values.set(step.values.subarray(row * w, (row + 1) * w), (y + row) * this.width + x);
     this.origins = step.origins;
+    this.reach = joined(this.reach, step.box);
     return step.box;
   }
 
@@ -50,6 +54,7 @@ export class Mask {
       for (let x = x0; x < x1; x += 1)
         if (inside(x + 0.5, y + 0.5)) this.values[y * this.width + x] = value;
     const box = [x0, y0, x1 - x0, y1 - y0];
+    this.reach = joined(this.reach, box);
     if (this.open) this.open.box = joined(this.open.box, box);
     return box;
   }
@@ -107,17 +112,22 @@ export class Mask {
 
   // The box of all marks, or null.
   box() {
+    if (!this.reach) return null;
+    const [x, y, w, h] = this.reach;
     let [left, top, right, bottom] = [this.width, -1, -1, -1];
-    for (let y = 0; y < this.height; y += 1) {
-      const row = this.values.subarray(y * this.width, (y + 1) * this.width);
-      const first = row.findIndex((value) => value);
-      if (first < 0) continue;
-      if (top < 0) top = y;
-      bottom = y;
-      left = Math.min(left, first);
-      right = Math.max(right, row.findLastIndex((value) => value));
+    for (let row = y; row < y + h; row += 1) {
+      let first = row * this.width + x, last = first + w - 1;
+      const start = row * this.width;
+      while (first <= last && !this.values[first]) first += 1;
+      if (first > last) continue;
+      while (!this.values[last]) last -= 1;
+      if (top < 0) top = row;
+      bottom = row;
+      left = Math.min(left, first - start);
+      right = Math.max(right, last - start);
     }
-    return top < 0 ? null : [left, top, right - left + 1, bottom - top + 1];
+    this.reach = top < 0 ? null : [left, top, right - left + 1, bottom - top + 1];
+    return this.reach;
   }
 
   // As the server wants it: a box, and value, pixels in turn.

@@ -13,6 +13,7 @@ let centre = null; // where it would lie
 let busy = null; // aborts the painting that is on its way
 let drawing = null; // a stroke under the pointer, or a line begun by a key
 let stale = false; // the mask changed since the last painting
+let seeds = null; // aborts the strip of eight seeds
 const seen = new Map(); // pointer id -> last event, for two fingers
 
 export async function open() {
@@ -45,10 +46,10 @@ async function choose(place) {
   const image = await createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" });
   busy?.abort();
   stop();
+  dismiss();
   picture = name;
   easel.put(image, new Mask(image.width, image.height), about.colours);
   $("canvas").setAttribute("aria-label", `Picture ${name} to draw on, ${image.width} by ${image.height} pixels`);
-  $("strip").hidden = true;
   buttons();
 }
 
@@ -80,7 +81,8 @@ async function patchOf(asked, signal) {
 }
 
 let later = 0;
-function repaint(delay = 60) {
+function repaint(delay = 60, { another = false } = {}) {
+  if (!another) dismiss(); // the strip shows another mask or strength
   stale = true;
   busy?.abort();
   clearTimeout(later);
@@ -103,9 +105,7 @@ async function paint() {
     const start = performance.now();
     const patch = await patchOf(asked, own.signal);
     if (own.signal.aborted) return;
-    easel.painted(patch);
-    const took = ((performance.now() - start) / 1000).toFixed(2);
-    say(patch.fault ? `a filter would reject this: ${patch.fault}` : `painted in ${took} s with seed ${asked.seed}`);
+    put(patch, ` in ${((performance.now() - start) / 1000).toFixed(2)} s`);
   } finally {
     if (busy === own) {
       busy = null;
@@ -114,25 +114,49 @@ async function paint() {
   }
 }
 
+function put(patch, took = "") {
+  easel.painted(patch);
+  say(patch.fault ? `a filter would reject this: ${patch.fault}` : `painted${took} with seed ${patch.seed}`);
+  for (const cell of $("strip").children) cell.setAttribute("aria-selected", String(cell.dataset.seed === String(patch.seed)));
+}
+
 function again() {
   $("seed").value = (Number($("seed").value) + 1) % 4294967296;
-  repaint(0);
+  repaint(0, { another: true });
+}
+
+function dismiss() {
+  seeds?.abort();
+  seeds = null;
+  $("strip").hidden = true;
+  $("strip").replaceChildren();
 }
 
 async function eight() {
   const first = Number($("seed").value);
-  const seeds = [...Array(8).keys()].map((i) => (first + i) % 4294967296);
-  if (!order()) return;
-  const cells = seeds.map((seed) => made("button", { type: "button", role: "option", "aria-selected": String(seed === first), "aria-label": `Seed ${seed}` }, made("span", { text: String(seed) })));
+  const asked = [...Array(8).keys()].map((i) => order((first + i) % 4294967296));
+  if (!asked[0]) return;
+  dismiss();
+  const own = new AbortController();
+  seeds = own;
+  const cells = asked.map(({ seed }) => {
+    const cell = made("button", { type: "button", role: "option", "aria-selected": String(seed === first), "aria-label": `Seed ${seed}`, disabled: "" }, made("span", { classes: "empty-cell" }), made("span", { text: String(seed) }));
+    cell.dataset.seed = seed;
+    return cell;
+  });
   $("strip").replaceChildren(...cells);
   $("strip").hidden = false;
-  await Promise.all(seeds.map(async (seed, i) => {
-    const patch = await patchOf(order(seed));
-    cells[i].prepend(strip(easel, patch, 24));
+  await Promise.all(asked.map(async (one, i) => {
+    const patch = await patchOf(one, own.signal);
+    if (own.signal.aborted) return;
+    cells[i].firstChild.replaceWith(strip(easel, patch, 24));
+    cells[i].disabled = false;
     cells[i].addEventListener("click", () => {
-      for (const cell of cells) cell.setAttribute("aria-selected", String(cell === cells[i]));
-      $("seed").value = seed;
-      repaint(0);
+      busy?.abort();
+      clearTimeout(later);
+      stale = false;
+      $("seed").value = one.seed;
+      put(patch);
     });
   }));
 }
@@ -224,7 +248,7 @@ function ghost(context, scale) {
   context.globalAlpha = 1;
 }
 
-function put() {
+function place() {
   if (!stamp || !centre) return;
   easel.mask.begin();
   const turn = (Number($("turn").value) * Math.PI) / 180;
@@ -269,6 +293,7 @@ function bitmap(one) {
 function take(name) {
   stop();
   tool = name;
+  hovered();
   for (const button of $("tools").children) button.setAttribute("aria-checked", String(button.dataset.tool === name));
   $("stamp-tools").hidden = name !== "stamp";
   $("canvas").style.cursor = name === "move" ? "grab" : "crosshair";
@@ -291,7 +316,15 @@ function pressed(event) {
   if (tool === "stamp") { centre = easel.at(event); easel.draw(); } else begin(easel.at(event));
 }
 
+function hovered(event) {
+  const brushing = ["brush", "eraser", "line"].includes(tool) && easel.picture && event?.pointerType === "mouse";
+  if (!brushing && !easel.hover) return;
+  easel.hover = brushing ? { at: easel.at(event), width: width() } : null;
+  easel.draw();
+}
+
 function moved(event) {
+  hovered(event);
   const before = seen.get(event.pointerId);
   if (!before) return;
   if (seen.size === 2) {
@@ -378,7 +411,7 @@ function penned(event, key) {
     return;
   }
   const point = easel.pen.map((n) => n + 0.5);
-  if (tool === "stamp") put();
+  if (tool === "stamp") place();
   else if (tool === "move") return;
   else if (drawing) { onward(point); finish(); }
   else { begin(point); if (tool === "brush" || tool === "eraser") finish(); }
@@ -391,12 +424,13 @@ function wire() {
   const outputs = { brush: (v) => v, strength: (v) => (v / 100).toFixed(2), turn: (v) => `${v}°`, scale: (v) => `${v}%` };
   for (const [id, text] of Object.entries(outputs))
     $(id).addEventListener("input", () => { $(`${id}-value`).textContent = text($(id).value); easel.draw(); });
-  for (const id of ["strength", "seed"]) $(id).addEventListener("input", () => { if ($(id).value !== "") repaint(120); });
+  for (const id of ["strength", "seed"])
+    $(id).addEventListener("input", () => { if ($(id).value !== "") repaint(120, { another: id === "seed" }); });
   $("class").addEventListener("change", () => { if (tool === "stamp") stamps().catch(complain); });
   const clicks = {
     undo: () => back("undo"), redo: () => back("redo"), again, eight: () => eight().catch(complain),
-    wipe: () => { stop(); if (easel.mask.wipe()) { easel.changed([0, 0, easel.mask.width, easel.mask.height]); repaint(0); } },
-    save: () => save().catch(complain), fit: () => easel.fit(), place: put,
+    wipe: () => { stop(); const box = easel.mask.box(); if (easel.mask.wipe()) { easel.changed(box); repaint(0); } },
+    save: () => save().catch(complain), fit: () => easel.fit(), place,
     "zoom-in": () => easel.zoom(1.25), "zoom-out": () => easel.zoom(0.8),
     mask: () => { easel.lines = !easel.lines; $("mask").setAttribute("aria-pressed", String(easel.lines)); easel.draw(); },
   };
@@ -405,6 +439,7 @@ function wire() {
   const canvas = $("canvas");
   canvas.addEventListener("pointerdown", pressed);
   canvas.addEventListener("pointermove", moved);
+  canvas.addEventListener("pointerleave", () => hovered());
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, lifted);
   canvas.addEventListener("focus", () => easel.draw());
   canvas.addEventListener("blur", () => easel.draw());

@@ -146,10 +146,10 @@ function picture(number, told) {
   const crop = drawn("image", { href: `c/${number}/crop.jpg`, x, y, width, height, preserveAspectRatio: "none" });
   $("crop").setAttribute("viewBox", told.box.join(" "));
   $("crop").replaceChildren(crop, ...paths(told));
-  const names = told.outlines.map((one) => one.class).join(", ") || "no defect";
+  const names = told.outlines.length ? `class ${told.outlines.map((one) => one.class).join(", ")}` : "no defect";
   const method = table.methods[table.method[number]];
   const on = told.background ? ` on ${told.background}` : "";
-  $("crop-name").textContent = `${told.id}: ${names}, ${method || "unknown method"}${on}; ${width} × ${height} of ${told.size.join(" × ")} px`;
+  $("crop-name").textContent = `${told.id} · ${names} · ${method || "unknown method"}${on} · ${width} × ${height} of ${told.size.join(" × ")} px`;
   const all = width === told.size[0] && height === told.size[1];
   $("whole").parentElement.hidden = all;
   if (all) return;
@@ -172,9 +172,9 @@ function nearest(number) {
       if (wanted !== number) return;
       if (told) {
         $("near-picture").src = `c/${number}/near.jpg`;
-        $("near-picture").alt = `Real ${told.class} of ${told.id}`;
+        $("near-picture").alt = `Real defect of class ${told.class}, of ${told.id}`;
       }
-      $("near-name").textContent = told ? `nearest real ${told.class}: ${told.id}, distance ${told.distance}` : "no real defect of its class";
+      $("near-name").textContent = told ? `nearest real defect of class ${told.class}: ${told.id}, distance ${told.distance}` : "no real defect of its class";
     } catch (error) {
       if (wanted === number) $("near-name").textContent = error.message;
     }
@@ -231,7 +231,7 @@ const MOVES = { ArrowRight: "s", ArrowLeft: "b" };
 export function typed(event) {
   const key = keyOf(event);
   const moving = !event.target.closest("#list") && MOVES[key];
-  const pressing = key === " " && event.target.closest("button");
+  const pressing = key === " " && event.target.closest("button, summary");
   const wanted = pressing ? "" : KEYS[key] || moving;
   if (!wanted || !table) return;
   event.preventDefault();
