@@ -1,12 +1,21 @@
 """Folders that a studio opens, and a client that speaks to it without a socket."""
 
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from starlette.testclient import TestClient
 
+from flawsmith.studio import server
 from flawsmith.studio.app import build_app, open_paint, open_state
+from flawsmith.studio.guard import Guard
 from flawsmith.studio.opened import Opened, open_folder
+from flawsmith.studio.server import Patient, take_place
 from tests.filter_helpers import drawn, real_parts, scanned
 from tests.inpaint_run_helpers import make_source, train_shapes
 
@@ -41,3 +50,44 @@ def client_of(opened: Opened, cache: Path, **named: Any) -> TestClient:
 
 def review_client(folder: Path, cache: Path, **named: Any) -> TestClient:
     return client_of(open_folder(folder, **named), cache)
+
+
+def app_of(opened: Opened, cache: Path) -> Guard:
+    """Return the application for a socket, whatever its port: that is known only later."""
+    state = open_state(opened, cache, "cpu")
+    guard = build_app(state, open_paint(state, "cpu"), TOKEN, HOST, PORT)
+    assert isinstance(guard, Guard)
+    guard.is_own = lambda host: host.startswith(f"{HOST}:")
+    return guard
+
+
+@contextmanager
+def running(app: Guard) -> Iterator[int]:
+    """Serve on a free port in a thread; yields the port."""
+    place = take_place()
+    config = uvicorn.Config(
+        app, http=Patient, ws="none", lifespan="off", loop="asyncio", log_level="critical",
+        h11_max_incomplete_event_size=server.HEAD,
+    )  # fmt: skip
+    running = uvicorn.Server(config)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(running.serve(sockets=[place.socket])), daemon=True
+    )
+    thread.start()
+    try:
+        yield place.port
+    finally:
+        running.should_exit = True
+        thread.join(20)
+        place.socket.close()
+
+
+def spoken(port: int, *lines: str, body: bytes = b"") -> bytes:
+    """Return the answer to a call spoken by hand."""
+    with socket.create_connection((HOST, port), timeout=20) as own:
+        head = "\r\n".join([*lines, f"Host: {HOST}:{port}", "Connection: close", "", ""])
+        own.sendall(head.encode() + body)
+        parts = []
+        while part := own.recv(1 << 16):
+            parts.append(part)
+    return b"".join(parts)

@@ -1,15 +1,11 @@
 """The studio's walls: its own address alone, a token in every call, no path out, limits."""
 
-import asyncio
 import json
 import socket
-import threading
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image as Pillow
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
@@ -20,8 +16,19 @@ from flawsmith.studio import server
 from flawsmith.studio.guard import Guard, Limits, host_rule, is_loopback
 from flawsmith.studio.opened import open_folder
 from flawsmith.studio.paths import Roots
-from flawsmith.studio.server import Patient, take_place
-from tests.studio_helpers import BASE, HOST, PORT, TOKEN, client_of, make_candidates, review_client
+from flawsmith.studio.server import take_place
+from tests.studio_helpers import (
+    BASE,
+    HOST,
+    PORT,
+    TOKEN,
+    app_of,
+    client_of,
+    make_candidates,
+    review_client,
+    running,
+    spoken,
+)
 
 OUTSIDE = "top secret"
 # What a path may look like that wants to get out.
@@ -154,7 +161,7 @@ def test_no_path_leads_out(client, escape):
 
 def test_raw_paths_lead_nowhere_either(folder, tmp_path):
     """What a client normalises before it sends, a socket does not."""
-    with running(review_app(folder, tmp_path)) as port:
+    with running(app_of(open_folder(folder), tmp_path)) as port:
         for escape in ESCAPES:
             told = spoken(port, f"GET /{TOKEN}/{escape.replace(' ', '')} HTTP/1.1")
             assert told.split(b" ")[1] in (b"400", b"403", b"404", b"422"), escape
@@ -257,52 +264,10 @@ def test_dropped_files_are_limited(tmp_path):
     dropped.close()
 
 
-def review_app(folder, cache):
-    """The application, whatever the port: that is known only later."""
-    from flawsmith.studio.app import build_app, open_state
-
-    state = open_state(open_folder(folder), cache, "cpu")
-    guard = build_app(state, None, TOKEN, HOST, PORT)
-    guard.is_own = lambda host: host.startswith("127.0.0.1:")
-    return guard
-
-
-@contextmanager
-def running(app):
-    """Serve on a free port in a thread; yields the port."""
-    place = take_place()
-    config = uvicorn.Config(
-        app, http=Patient, ws="none", lifespan="off", loop="asyncio", log_level="critical",
-        h11_max_incomplete_event_size=server.HEAD,
-    )  # fmt: skip
-    running = uvicorn.Server(config)
-    thread = threading.Thread(
-        target=lambda: asyncio.run(running.serve(sockets=[place.socket])), daemon=True
-    )
-    thread.start()
-    try:
-        yield place.port
-    finally:
-        running.should_exit = True
-        thread.join(20)
-        place.socket.close()
-
-
-def spoken(port, *lines, body=b""):
-    """Return the answer to a call spoken by hand."""
-    with socket.create_connection((HOST, port), timeout=20) as own:
-        head = "\r\n".join([*lines, f"Host: {HOST}:{port}", "Connection: close", "", ""])
-        own.sendall(head.encode() + body)
-        parts = []
-        while part := own.recv(1 << 16):
-            parts.append(part)
-    return b"".join(parts)
-
-
 def test_slow_clients_do_not_stop_others(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(server, "HEAD_SECONDS", 1.0)
     monkeypatch.setattr(server, "CONNECTIONS", 40)
-    app = review_app(folder, tmp_path)
+    app = app_of(open_folder(folder), tmp_path)
     app.limits = Limits(seconds=1.0)
     with running(app) as port:
         silent = [socket.create_connection((HOST, port)) for _ in range(60)]

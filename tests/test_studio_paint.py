@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -16,16 +18,18 @@ from flawsmith.errors import InputError
 from flawsmith.evaluate.certificate import certify
 from flawsmith.inpaint.hole import hole_of
 from flawsmith.studio import opened as opened_names
+from flawsmith.studio import paint
 from flawsmith.studio.opened import open_folder
+from flawsmith.studio.painting import Studio
 from flawsmith.studio.runs import DrawnMask, packed, unpacked
 from flawsmith.studio.saving import Growing
 from tests.inpaint_run_helpers import SHAPE, texture
-from tests.studio_helpers import client_of, make_run
+from tests.studio_helpers import TOKEN, app_of, client_of, make_run, running, spoken
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("trained"), steps=60)
+    return make_run(tmp_path_factory.mktemp("trained"), steps=30)
 
 
 @pytest.fixture
@@ -172,6 +176,47 @@ def test_bad_orders_are_said_in_a_line(client):
     assert client.post("/api/save", json={**foreign, "strength": 1.5}).status_code == 422
 
 
+def test_two_are_painted_at_a_time_and_the_rest_waits(trained, tmp_path, monkeypatch):
+    run, source = trained
+    opened = open_folder(run, images=source, save=tmp_path / "painted")
+    at_work, most, order_of_seeds = [], [], []
+    actual = Studio.paint
+
+    def slow(self, background, asked):
+        at_work.append(asked.seed)
+        order_of_seeds.append(asked.seed)
+        most.append(len(at_work))
+        time.sleep(0.1)
+        at_work.remove(asked.seed)
+        return actual(self, background, asked)
+
+    monkeypatch.setattr(Studio, "paint", slow)
+    monkeypatch.setattr(paint, "WAITING", 5)
+    with running(app_of(opened, tmp_path / "cache")) as port:
+        told = spoken(port, f"GET /{TOKEN}/api/paint/pictures HTTP/1.1")
+        name = json.loads(told.split(b"\r\n\r\n", 1)[1])["ids"][0]
+
+        def asked(seed):
+            body = {"picture": name, "mask": disc(36, 28, 6)[0], "seed": seed, "strength": 1.0}
+            content = json.dumps(body).encode()
+            time.sleep(0.01 * seed)
+            head = (f"POST /{TOKEN}/api/paint HTTP/1.1", f"Content-Length: {len(content)}")
+            return spoken(port, *head, body=content).split(b" ")[1]
+
+        with ThreadPoolExecutor(10) as pool:
+            answers = [pool.submit(asked, seed) for seed in range(10)]
+            time.sleep(0.15)
+            start = time.monotonic()
+            assert b" 200 " in spoken(port, f"GET /{TOKEN}/api/about HTTP/1.1")[:16]
+            assert time.monotonic() - start < 0.5
+            found = [answer.result() for answer in answers]
+    assert max(most) == 2
+    # Two at work and five in the queue; to who comes then the page says that it is busy.
+    assert found[:7] == [b"200"] * 7
+    assert b"503" in found[7:]
+    assert order_of_seeds[:7] == sorted(order_of_seeds[:7])
+
+
 def test_masks_survive_the_way():
     generator = np.random.default_rng(3)
     for _ in range(20):
@@ -228,6 +273,7 @@ def test_without_clean_pictures_regions_are_offered(trained, tmp_path):
 def test_report_and_curves_run_no_script(trained, tmp_path):
     run, _ = trained
     (run / "previews").mkdir(exist_ok=True)
+    (run / "previews" / "000030.png").write_bytes(encode_png(texture(1)))
     client = client_of(open_folder(run, save=tmp_path / "painted"), tmp_path / "cache")
     told = client.get("/api/see").json()
     assert told["curves"]
@@ -242,7 +288,7 @@ def test_report_and_curves_run_no_script(trained, tmp_path):
         assert client.get(f"/see/previews/{missing}.jpg").status_code == 422
     (own,) = told["previews"]
     assert (own["run"], own["name"]) == (0, "inpaint")
-    assert own["steps"]
+    assert 30 in own["steps"]
     for step in own["steps"]:
         assert client.get(f"/see/previews/0/{step}.jpg").content.startswith(b"\xff\xd8")
 

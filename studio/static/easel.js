@@ -30,12 +30,13 @@ export class Easel {
     const [w, h] = [this.canvas.clientWidth, this.canvas.clientHeight];
     if (!w || !h) return;
     const dots = devicePixelRatio || 1;
-    const first = this.shown === undefined || (this.whole && this.picture);
+    const before = this.shown;
+    const first = before === undefined || (this.whole && this.picture);
     this.canvas.width = Math.round(w * dots);
     this.canvas.height = Math.round(h * dots);
     this.shown = [w, h];
     if (first) this.fit();
-    this.draw();
+    else this.move((w - before[0]) / 2, (h - before[1]) / 2);
   }
 
   fit() {
