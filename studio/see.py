@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from flawsmith.data.images import encode_jpeg, read_image
 from flawsmith.errors import InputError
-from flawsmith.evaluate.curves_section import curves_section, read_training
+from flawsmith.evaluate.curves_section import CLEAN_SHOWS, curves_section, read_training
 from flawsmith.evaluate.report import Section, render_report
 from flawsmith.studio.answers import answering, jpeg
 from flawsmith.studio.opened import PREVIEWS, Opened, Trained
@@ -92,9 +92,6 @@ class See:
         found = read_training(self.roots.inside(one.path))
         if not one.whole:
             return curves_section("inpaint", found)
-        # Only here: it loads torch, which a review does without.
-        from flawsmith.pipeline.report import CLEAN_SHOWS
-
         return curves_section(_name(one), found, CLEAN_SHOWS)
 
 

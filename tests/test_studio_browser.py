@@ -65,7 +65,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return make_run(tmp_path_factory.mktemp("trained"), steps=30)
+    return make_run(tmp_path_factory.mktemp("trained"), steps=10)
 
 
 @pytest.fixture(scope="module")
