@@ -42,6 +42,7 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/inpaint_apply.py --json
 	$(BIN)/python benchmarks/gan.py --json
 	$(BIN)/python benchmarks/filter.py
+	$(BIN)/python benchmarks/studio.py
 
 # The lock holds for Python 3.11; other versions resolve from the ranges in pyproject.toml.
 $(VENV)/ready: requirements.lock pyproject.toml

@@ -1,7 +1,7 @@
 """``dataset.json`` and ``samples.jsonl``: what flawsmith writes beside every data set it makes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,18 @@ def write_manifest(
             yield json.dumps(kept, ensure_ascii=False)
 
     write_lines(root / SAMPLES, texts())
+    # Its presence says that the folder is complete, so it must appear whole.
+    new = root / (MANIFEST + ".new")
+    write_file(new, manifest_text(format_name, classes, made_by, counts))
+    new.replace(root / MANIFEST)
+    return counts
+
+
+def manifest_text(
+    format_name: str, classes: tuple[str, ...], made_by: dict[str, Any], labels: Mapping[str, int]
+) -> str:
+    """Return the content of dataset.json. labels: how many samples have each."""
+    counts = {label: labels.get(label, 0) for label in LABELS}
     content = {
         "flawsmith": VERSION,
         "format": format_name,
@@ -136,11 +148,7 @@ def write_manifest(
         "labels": counts,
         "made_by": made_by,
     }
-    # Its presence says that the folder is complete, so it must appear whole.
-    new = root / (MANIFEST + ".new")
-    write_file(new, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    new.replace(root / MANIFEST)
-    return counts
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 # Okabe and Ito's palette: told apart by colour-blind readers too.

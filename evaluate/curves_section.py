@@ -27,6 +27,10 @@ PREVIEW_SHOWS = (
     "Rows from the top: a real defect; the same painted anew; a mask; clean surface; the defect "
     "painted onto it. Pictures and noise are the same throughout the training."
 )
+CLEAN_SHOWS = (
+    "Rows from the top: real clean images; two rows of generated ones; a walk between two of them. "
+    "The generated ones come of the same noise throughout the training."
+)
 
 
 @dataclass(frozen=True)

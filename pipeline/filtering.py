@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flawsmith.data.review import choice_of
 from flawsmith.data.scan import Scan
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file, write_lines
@@ -74,11 +75,20 @@ def filter_stages(
         "features": extractor.version,
         "gate": gate,
     }
+    if choices := _choices(scans):
+        inputs["choices"] = choices
     needs = ("certificate", "split", *([FOLDS] if folded else []))
     found = _read(stages.make("filter", inputs, needs, work), verdicts)
     for notice in found.facts["notices"]:
         say(f"note: filter: {notice}")
     return found
+
+
+def _choices(scans: Scans) -> dict[str, str]:
+    """Return what a person decided about candidates in ``flawsmith studio``, by id."""
+    records = (record for found in scans.values() for record in found.dataset.records)
+    decided = ((record.id, choice_of(record.meta)) for record in records)
+    return {name: choice for name, choice in decided if choice}
 
 
 @dataclass(frozen=True)

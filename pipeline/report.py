@@ -11,7 +11,7 @@ from flawsmith.data.tables import read_json
 from flawsmith.errors import printable
 from flawsmith.evaluate.arms_section import arms_section
 from flawsmith.evaluate.comparison import Distances
-from flawsmith.evaluate.curves_section import curves_section, read_training
+from flawsmith.evaluate.curves_section import CLEAN_SHOWS, curves_section, read_training
 from flawsmith.evaluate.distance_section import distance_section
 from flawsmith.evaluate.provenance_section import (
     Cost,
@@ -37,11 +37,6 @@ from flawsmith.pipeline.shown import grid, load_one
 from flawsmith.pipeline.source import Parts
 from flawsmith.pipeline.stages import Stages
 from flawsmith.pipeline.surfaces import CLEAN, Surfaces
-
-CLEAN_SHOWS = (
-    "Rows from the top: real clean images; two rows of generated ones; a walk between two of them. "
-    "The generated ones come of the same noise throughout the training."
-)
 
 
 @dataclass(frozen=True)

@@ -46,17 +46,23 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._ask(f"{domain}.enable")
 
-    def open(self, path: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Load a file, as on a screen so many CSS pixels wide, and wait until it is whole."""
+    def open(self, path: Path | str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Load a file or an address, as on a screen so many CSS pixels wide, and wait for it."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._ask("Emulation.setEmulatedMedia", media="", features=scheme)
         screen = {**FREE, "width": width, "height": height, "mobile": width < 600}
         self._ask("Emulation.setDeviceMetricsOverride", **screen)
+        if isinstance(path, str):
+            # From an address to one with another #part, nothing would be loaded.
+            self._load("about:blank")
+        self._load(path if isinstance(path, str) else path.resolve().as_uri())
+        self.run("document.fonts.ready.then(() => Promise.all([...document.images].map(decoded)))")
+
+    def _load(self, url: str) -> None:
         self._loaded = False
-        self._ask("Page.navigate", url=path.resolve().as_uri())
+        self._ask("Page.navigate", url=url)
         while not self._loaded:
             self._hear(self._next())
-        self.run("document.fonts.ready.then(() => Promise.all([...document.images].map(decoded)))")
 
     def run(self, code: str) -> Any:
         """Return what a script gives in the page (which itself may hold none), as plain values."""
@@ -69,6 +75,41 @@ class Browser:
         )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def until(self, code: str, seconds: float = 60.0) -> Any:
+        """Wait until a script gives something true in the page; return that."""
+        end = time.monotonic() + seconds
+        while not (found := self.run(code)):
+            assert time.monotonic() < end, f"never came: {code}; {self.complaints}"
+            time.sleep(0.03)
+        return found
+
+    def press(self, key: str, *, up: bool = True, ctrl: bool = False, shift: bool = False) -> None:
+        """Press a key as a person does (a sign, or a name such as Enter), and let go of it."""
+        text = key if len(key) == 1 and not ctrl else ""
+        code = ord(key.upper()) if len(key) == 1 else 0
+        given = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 2 * ctrl + 8 * shift}
+        self._ask("Input.dispatchKeyEvent", type="keyDown", text=text, **given)
+        if up:
+            self.release(key)
+
+    def release(self, key: str) -> None:
+        self._ask("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def drag(self, points: list[tuple[float, float]]) -> None:
+        """Press the mouse at the first point, move over the others, let go at the last."""
+        given: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
+        for number, (x, y) in enumerate(points):
+            kind = "mouseMoved" if number else "mousePressed"
+            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **given)
+        x, y = points[-1]
+        self._ask("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, **given)
+
+    def shot(self, path: Path, kind: str = "png") -> None:
+        """Write what the window shows."""
+        quality = {"quality": 88} if kind == "jpeg" else {}
+        shown = self._ask("Page.captureScreenshot", format=kind, **quality)
+        path.write_bytes(base64.b64decode(shown["data"]))
 
     def tree(self) -> list[dict[str, Any]]:
         """Return what a screen reader is given: role, name and level of each node, in order."""
@@ -119,7 +160,7 @@ class Browser:
             self.complaints.append(f"{params['entry']['source']}: {params['entry']['text']}")
         elif method == "Runtime.exceptionThrown":
             self.complaints.append(f"exception: {params['exceptionDetails']['text']}")
-        elif method == "Network.loadingFailed":
+        elif method == "Network.loadingFailed" and not params.get("canceled"):
             self.complaints.append(f"not loaded: {params['errorText']}")
 
     def _next(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Selection of generated clean pictures: what real ones pass, what is found of each fault."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from flawsmith.commands.gen import command as GEN
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import InputError
 from flawsmith.evaluate.filtering.artefacts import Usual, own_oddness, traits
-from flawsmith.evaluate.filtering.reasons import TWIN
+from flawsmith.evaluate.filtering.reasons import PERSON, TWIN
 from flawsmith.evaluate.filtering.whole import COPY, SMUDGED, SURPLUS, UNREAL
 from flawsmith.gen.fitting import fit_of, scaled_to, window_of
 from flawsmith.seeding import rng
+from flawsmith.studio.decisions import Decisions
+from flawsmith.studio.paths import Roots
 from tests.augment_helpers import write_scan
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.select_helpers import HELD, REAL, candidates, clean_part, real_parts, sample
@@ -105,6 +108,26 @@ def test_of_those_that_pass_the_most_real_are_kept(home, chosen, tmp_path):
     best = sorted(passed, key=lambda line: line["scores"]["quality"])[:4]
     assert {line["id"] for line in best} == {n for n, v in lines.items() if v["accepted"]}
     assert sum(line["reason"] == SURPLUS for line in lines.values()) == len(passed) - 4
+
+
+def test_a_person_goes_before_all_but_the_copies(home, chosen, tmp_path):
+    shutil.copytree(home / "made", tmp_path / "made")
+    passed = [line for line in chosen[1].values() if line["accepted"]]
+    worst = max(passed, key=lambda line: line["scores"]["quality"])["id"]
+    best = min(passed, key=lambda line: line["scores"]["quality"])["id"]
+    roots = Roots([tmp_path / "made"])
+    own = Decisions(tmp_path / "made" / "samples.jsonl", roots)
+    for name in (worst, "blurred", "exact"):
+        own.decide(name, "accepted", None)
+    own.decide(best, "rejected", None)
+    done = run(home, tmp_path / "out", "--count", 3, made=tmp_path / "made")
+    assert done.exception is None, done.exception
+    lines = lines_of(tmp_path / "out")
+    kept = {name for name, line in lines.items() if line["accepted"]}
+    assert len(kept) == 3
+    assert {worst, "blurred"} < kept
+    assert lines[best]["reason"] == PERSON
+    assert lines["exact"]["reason"] == "copy of a real image"
 
 
 def test_what_cannot_be_judged_is_one_line(home, tmp_path):

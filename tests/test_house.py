@@ -151,7 +151,11 @@ def test_the_wheel_holds_the_packages_and_nothing_else(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     held = {name for name in names if ".dist-info/" not in name}
-    wanted = modules() + [p for p in tracked() if p.suffix == ".j2" or p.name == "py.typed"]
+    wanted = modules() + [
+        p
+        for p in tracked()
+        if p.suffix == ".j2" or p.name == "py.typed" or p.parent.name == "static"
+    ]
     assert held == {f"flawsmith/{path.relative_to(ROOT).as_posix()}" for path in wanted}
     assert any(name.endswith("entry_points.txt") for name in names)
 

@@ -13,10 +13,12 @@ UNSEEN = "no detector sees the defect"
 COPY = "near copy of a real defect"
 TWIN = "near copy of another candidate"
 SURPLUS = "not selected: others match the real ones better"
+# What a person decided on the page of ``flawsmith studio``.
+PERSON = "rejected by a person"
 # What the gate says where the whole set does not help, and where nothing is left of it.
 REFUSED = "passed the filter, but training with what passed it is not shown to help"
 NOTHING = "no candidate passed the filter"
-REASONS = (UNREAL, CONTRADICTED, ANOMALOUS, UNSEEN, COPY, TWIN, SURPLUS, REFUSED)
+REASONS = (UNREAL, CONTRADICTED, ANOMALOUS, UNSEEN, COPY, TWIN, SURPLUS, PERSON, REFUSED)
 
 
 def is_certified(verdict: Verdict) -> bool:

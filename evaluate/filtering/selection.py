@@ -97,6 +97,7 @@ class Pool:
     quotas: Mapping[int | None, int]
     hardness: Mapping[int, float]
     hardest: float = 1.0
+    pinned: frozenset[int] = frozenset()
 
 
 def choose(pool: Pool, made: Mapping[int, ClassCrops], real: Mapping[int, ClassCrops]) -> list[int]:
@@ -105,7 +106,7 @@ def choose(pool: Pool, made: Mapping[int, ClassCrops], real: Mapping[int, ClassC
     One of several classes counts for each, so there may be more than the quotas of later classes
     ask for. Where nothing real can be compared with, the first in order are taken.
     """
-    chosen: set[int] = set()
+    chosen: set[int] = set(pool.pinned)
     for plane in sorted(pool.members, key=lambda p: (len(pool.members[p]), -1 if p is None else p)):
         members, quota = pool.members[plane], pool.quotas[plane]
         known = [place for place in members if place in chosen]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from flawsmith.data.review import choice_of
 from flawsmith.data.scan import Scan
 from flawsmith.evaluate.distance import Compute
 from flawsmith.evaluate.features import Extractor
@@ -24,6 +25,7 @@ from flawsmith.evaluate.filtering.reasons import (
     ANOMALOUS,
     CONTRADICTED,
     COPY,
+    PERSON,
     SURPLUS,
     TWIN,
     UNREAL,
@@ -77,6 +79,10 @@ class Sieve:
     def __post_init__(self) -> None:
         self.scores: list[dict[str, float]] = [{} for _ in self.made.facts]
         self.reasons = [""] * len(self.made.facts)
+        choices = [choice_of(record.meta) for record in self.made.dataset.records]
+        # What a person decided goes before every step of the filter.
+        self._pinned = frozenset(i for i, c in enumerate(choices) if c == "accepted")
+        self._reject((i for i, c in enumerate(choices) if c == "rejected"), PERSON)
         self.names = self.made.dataset.classes
         # Only what a candidate shows needs a threshold.
         self.planes = sorted({plane for fact in self.made.facts for plane in fact.planes})
@@ -179,7 +185,7 @@ class Sieve:
         hardness = {i: s["hardness"] for i, s in enumerate(self.scores) if "hardness" in s}
         # Where nobody knows what is hard, the hardest ones would be the first ones.
         hardest = self.settings.hardest if hardness else 1.0
-        pool = Pool(left, quotas_of(total, counts, share), hardness, hardest)
+        pool = Pool(left, quotas_of(total, counts, share), hardness, hardest, self._pinned)
         kept = choose(pool, self.made_crops, self.real_crops)
         self._reject(sorted(set(self._left()) - set(kept)), SURPLUS)
         survivors = self._members(kept)
@@ -214,7 +220,8 @@ class Sieve:
 
     def _reject(self, places: Iterable[int], reason: str) -> None:
         for place in places:
-            self.reasons[place] = self.reasons[place] or reason
+            if place not in self._pinned:
+                self.reasons[place] = self.reasons[place] or reason
 
     def _left(self) -> list[int]:
         return [i for i, reason in enumerate(self.reasons) if not reason]

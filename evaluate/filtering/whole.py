@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.images import read_image
+from flawsmith.data.review import choice_of
 from flawsmith.data.scan import Scan, pixel_digest
 from flawsmith.errors import InputError
 from flawsmith.evaluate.certificate import Verdict, without_copies
@@ -24,7 +25,7 @@ from flawsmith.evaluate.filtering.filtering import Sifted
 from flawsmith.evaluate.filtering.halves import halves_of
 from flawsmith.evaluate.filtering.novelty import twins
 from flawsmith.evaluate.filtering.quality import to_real
-from flawsmith.evaluate.filtering.reasons import TWIN
+from flawsmith.evaluate.filtering.reasons import PERSON, TWIN
 from flawsmith.evaluate.filtering.select_settings import SelectSettings
 from flawsmith.evaluate.filtering.thresholds import (
     Threshold,
@@ -66,7 +67,8 @@ def select_whole(
 
     real: those that the generator learned from; the clean ones count. fit: brings them to the
     samples' size. Every picture has all scores, as shares of the limit, and the first reason
-    against it. Raises InputError for pictures that are not generated, clean and of one size, and
+    against it. What a person decided in ``flawsmith studio`` goes before all but the copies of the
+    same pixels. Raises InputError for pictures that are not generated, clean and of one size, and
     for too few real ones.
     """
     size = _check(made)
@@ -97,7 +99,10 @@ def select_whole(
         Verdict(fact.id, (), digest, "", {n: round(float(v[i]), 4) for n, v in scores.items()})
         for i, (fact, digest) in enumerate(zip(made.facts, own.digests, strict=True))
     ]
-    sieve = _Rank(list(without_copies(verdicts, theirs.digests)), own.features, scores)
+    choices = [choice_of(record.meta) for record in made.dataset.records]
+    liked = frozenset(i for i, choice in enumerate(choices) if choice == "accepted")
+    sieve = _Rank(list(without_copies(verdicts, theirs.digests)), own.features, scores, liked)
+    sieve.reject((i for i, choice in enumerate(choices) if choice == "rejected"), PERSON)
     sieve.reject(np.flatnonzero(scores["artefacts"] > 1), SMUDGED)
     sieve.reject(np.flatnonzero(scores["quality"] > 1), UNREAL)
     sieve.reject(np.flatnonzero(scores["novelty"] <= 1), COPY)
@@ -214,20 +219,25 @@ def _share(values: Rows, limit: float) -> Rows:
 
 @dataclass
 class _Rank:
-    """The verdicts so far; ``left`` are those not rejected, the most real ones first."""
+    """The verdicts so far; ``left`` are those not rejected, the most real ones first.
+
+    liked: accepted by a person; they come first and are not rejected.
+    """
 
     verdicts: list[Verdict]
     features: NDArray[np.float32]
     scores: dict[str, Rows]
+    liked: frozenset[int] = frozenset()
 
     def left(self) -> list[int]:
         places = [i for i, verdict in enumerate(self.verdicts) if verdict.accepted]
-        return sorted(places, key=lambda i: (float(self.scores["quality"][i]), i))
+        quality = self.scores["quality"]
+        return sorted(places, key=lambda i: (i not in self.liked, float(quality[i]), i))
 
     def reject(self, places: Iterable[int], reason: str) -> None:
         for i in places:
             old = self.verdicts[i]
-            if old.accepted:
+            if old.accepted and i not in self.liked:
                 self.verdicts[i] = Verdict(old.id, old.classes, old.digest, reason, old.scores)
 
     def reject_twins(self, limit: float) -> None:

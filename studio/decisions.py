@@ -1,0 +1,90 @@
+"""Decisions of a person in ``samples.jsonl``: each on the disk before it is confirmed.
+
+The file is replaced whole (written aside, flushed, renamed), so a kill leaves the old or the new
+one. Only the line of the candidate changes: two tabs that decide on different ones lose nothing,
+and on the same one the second is told what the first decided.
+"""
+
+import json
+import threading
+from datetime import datetime, timezone
+from pathlib import Path
+
+from flawsmith.data.review import Choice, choice_of, with_choice
+from flawsmith.data.tables import jsonl_lines, parse_object
+from flawsmith.errors import InputError
+from flawsmith.studio.paths import Roots
+from flawsmith.train.files import replace_file
+
+Signature = tuple[int, int, int]
+
+
+class Conflict(Exception):
+    """The candidate was decided elsewhere since: ``choice`` is what holds."""
+
+    def __init__(self, choice: Choice | None) -> None:
+        super().__init__("decided elsewhere")
+        self.choice = choice
+
+
+class Decisions:
+    """The decisions on the candidates of one data set, by id."""
+
+    def __init__(self, path: Path, roots: Roots) -> None:
+        self._path = path
+        self._roots = roots
+        self._lock = threading.Lock()
+        self._signature: Signature | None = None
+        self._lines: list[bytes] = []
+        self._places: dict[str, int] = {}
+        self._choices: dict[str, Choice] = {}
+        self._read()
+
+    def choice(self, sample: str) -> Choice | None:
+        """Return what was decided on a candidate."""
+        # Without the lock: the event loop asks, and must not wait for a write to the disk.
+        return self._choices.get(sample)
+
+    def decide(self, sample: str, choice: Choice | None, was: Choice | None) -> None:
+        """Write a decision; ``was`` is what the one who decides saw.
+
+        Raises Conflict if something else holds by now, and OutputError when it cannot be written.
+        """
+        with self._lock:
+            if _signature(self._path) != self._signature:
+                self._read()
+            if sample not in self._places:
+                raise InputError(f"no candidate {sample!r} any more", where=self._path)
+            held = self._choices.get(sample)
+            if held != was:
+                raise Conflict(held)
+            place = self._places[sample]
+            line = parse_object(self._lines[place].decode(), self._path)
+            at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            line["meta"] = with_choice(line.get("meta", {}), choice, at)
+            lines = list(self._lines)
+            lines[place] = json.dumps(line, ensure_ascii=False).encode()
+            replace_file(self._roots.inside(self._path), b"\n".join(lines) + b"\n")
+            self._lines, self._signature = lines, _signature(self._path)
+            if choice is None:
+                self._choices.pop(sample, None)
+            else:
+                self._choices[sample] = choice
+
+    def _read(self) -> None:
+        path = self._roots.inside(self._path)
+        self._signature = _signature(path)
+        self._lines, self._places, self._choices = [], {}, {}
+        for number, text in jsonl_lines(path):
+            line = parse_object(text, f"{path}:{number}")
+            sample, meta = line.get("id"), line.get("meta", {})
+            if isinstance(sample, str) and isinstance(meta, dict):
+                self._places[sample] = len(self._lines)
+                if found := choice_of(meta):
+                    self._choices[sample] = found
+            self._lines.append(text.encode())
+
+
+def _signature(path: Path) -> Signature:
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns

@@ -1,0 +1,278 @@
+"""Review: decisions on the disk at once, through kills and two tabs; a filter that heeds them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from flawsmith.cli import cli
+from flawsmith.data import review
+from flawsmith.data.formats import read_dataset
+from flawsmith.errors import InputError
+from flawsmith.evaluate.features import Extractor
+from flawsmith.evaluate.filtering.job import read_accepted
+from flawsmith.evaluate.filtering.reasons import PERSON
+from flawsmith.studio.candidates import Candidates, reserved
+from flawsmith.studio.decisions import Conflict, Decisions
+from flawsmith.studio.opened import open_folder
+from flawsmith.studio.paths import Roots
+from flawsmith.studio.pictures import outlines
+from tests.eye import Eye
+from tests.filter_helpers import CLASSES
+from tests.studio_helpers import make_candidates, make_real, review_client
+
+
+@pytest.fixture(autouse=True)
+def eye(monkeypatch, tmp_path):
+    monkeypatch.setattr(Extractor, "network", lambda self, device="auto": Eye())
+    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def made(tmp_path):
+    return make_candidates(tmp_path / "made")
+
+
+def lines_of(folder):
+    return [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+
+
+def choices(folder):
+    return [review.choice_of(line["meta"]) for line in lines_of(folder)]
+
+
+def decide(client, number, choice, was=None):
+    return client.post("/api/decide", json={"number": number, "choice": choice, "was": was})
+
+
+def test_a_decision_is_on_the_disk_when_it_is_confirmed(made, tmp_path):
+    client = review_client(made, tmp_path / "cache")
+    before = lines_of(made)
+    assert decide(client, 2, "accepted").status_code == 200
+    assert decide(client, 4, "rejected").status_code == 200
+    assert choices(made) == [None, None, "accepted", None, "rejected", None]
+    after = lines_of(made)
+    for old, new in zip(before, after, strict=True):
+        assert new["meta"].pop("review", None) is None or old["id"] in (
+            "paste_000002", "paste_000004"
+        )  # fmt: skip
+        assert new == old
+    assert decide(client, 2, None, "accepted").status_code == 200
+    assert choices(made) == [None, None, None, None, "rejected", None]
+    # Another visit finds them, and so does every other command.
+    again = review_client(made, tmp_path / "cache").get("/api/candidates").json()
+    assert again["choice"] == [None, None, None, None, "rejected", None]
+    assert review.choice_of(read_dataset(made).records[4].meta) == "rejected"
+
+
+def test_two_tabs_do_not_overwrite_each_other(made, tmp_path):
+    client = review_client(made, tmp_path / "cache")
+    table = client.get("/api/candidates").json()
+    assert decide(client, 1, "accepted").status_code == 200
+    assert decide(client, 3, "rejected").status_code == 200
+    # The second tab still believes that candidate 1 is undecided.
+    late = decide(client, 1, "rejected")
+    assert late.status_code == 409
+    assert late.json()["choice"] == "accepted"
+    assert choices(made)[1] == "accepted"
+    news = client.get(f"/api/changes/{table['change']}").json()
+    assert news["choices"] == {"1": "accepted", "3": "rejected"}
+    assert client.get(f"/api/changes/{news['change']}").json()["choices"] == {}
+
+
+def test_lines_of_others_are_kept(made, tmp_path):
+    """Another program changed the file since: its lines stay, its decisions count."""
+    roots = Roots([made])
+    own = Decisions(made / "samples.jsonl", roots)
+    Decisions(made / "samples.jsonl", roots).decide("paste_000000", "rejected", None)
+    own.decide("paste_000001", "accepted", None)
+    assert choices(made)[:2] == ["rejected", "accepted"]
+    with pytest.raises(Conflict) as conflict:
+        own.decide("paste_000000", "accepted", None)
+    assert conflict.value.choice == "rejected"
+    with pytest.raises(InputError, match="no candidate"):
+        own.decide("gone", "accepted", None)
+
+
+# Decides, and kills itself before the file is written, half-way, or just after.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from flawsmith.studio import decisions
+from flawsmith.studio.paths import Roots
+
+path, when = Path(sys.argv[1]), sys.argv[2]
+actual = decisions.replace_file
+
+def replace_file(target, content):
+    if when == "within":
+        target.with_name(target.name + ".new").write_bytes(content[: len(content) // 2])
+    if when == "after":
+        actual(target, content)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+decisions.replace_file = replace_file
+decisions.Decisions(path, Roots([path.parent])).decide("paste_000001", "rejected", None)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "within", "after"])
+def test_killed_while_writing(made, when):
+    """Old or new, never half: whatever the moment of a kill."""
+    path = made / "samples.jsonl"
+    Decisions(path, Roots([made])).decide("paste_000000", "accepted", None)
+    words = [sys.executable, "-c", KILLED, path, when]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert choices(made)[:2] == ["accepted", "rejected" if when == "after" else None]
+    Decisions(path, Roots([made])).decide("paste_000002", "accepted", None)
+    assert choices(made)[2] == "accepted"
+    assert len(read_dataset(made)) == 6
+
+
+def test_one_server_a_data_set(made):
+    with reserved((made,)), pytest.raises(InputError, match="another studio"), reserved((made,)):
+        pass
+    with reserved((made,)):
+        pass
+
+
+def test_pictures_of_a_candidate(made, tmp_path):
+    client = review_client(made, tmp_path / "cache", images=make_real(tmp_path / "real"))
+    sample = read_dataset(made)[1]
+    look = client.get("/c/1/look").json()
+    assert look["id"] == "paste_000001"
+    assert look["size"] == [200, 160]
+    x, y, w, h = look["box"]
+    rows, columns = np.nonzero(sample.union)
+    assert x <= columns.min()
+    assert columns.max() < x + w
+    assert y <= rows.min()
+    assert rows.max() < y + h
+    assert [one["class"] for one in look["outlines"]] == ["disc"]
+    for name in ("tile.jpg", "crop.jpg", "whole.jpg", "near.jpg"):
+        found = client.get(f"/c/1/{name}")
+        assert found.status_code == 200, found.text
+        assert found.content.startswith(b"\xff\xd8")
+    near = client.get("/c/1/near").json()
+    assert near["class"] == "disc"
+    assert near["id"].startswith("real-")
+    assert near["distance"] >= 0
+
+
+def test_the_nearest_real_crop_is_the_nearest(tmp_path):
+    """A candidate that is a real part has itself for a neighbour, at no distance."""
+    real = make_real(tmp_path / "real")
+    client = review_client(real, tmp_path / "cache", images=real)
+    ids = read_dataset(real).ids
+    for number in (ids.index("real-0"), ids.index("real-3")):
+        found = client.get(f"/c/{number}/near").json()
+        assert found["distance"] == 0
+        assert found["id"] == client.get(f"/c/{number}/look").json()["id"]
+    assert client.get(f"/c/{ids.index('clean-0')}/near").json() is None
+
+
+def test_small_pictures_are_made_once(made, tmp_path, monkeypatch):
+    from flawsmith.studio import review as calls
+
+    asked = []
+    actual = calls.tile
+    monkeypatch.setattr(calls, "tile", lambda sample: asked.append(sample.id) or actual(sample))
+    first = review_client(made, tmp_path / "cache").get("/c/0/tile.jpg").content
+    second = review_client(made, tmp_path / "cache").get("/c/0/tile.jpg").content
+    assert first == second
+    assert asked == ["paste_000000"]
+    # A picture that was made anew is drawn anew.
+    image = made / "images" / "paste_000000.png"
+    os.utime(image, (time.time() + 5, time.time() + 5))
+    review_client(made, tmp_path / "cache").get("/c/0/tile.jpg")
+    assert len(asked) == 2
+
+
+def test_outlines_follow_the_mask():
+    masks = np.zeros((2, 20, 30), bool)
+    masks[1, 5:10, 7:12] = True
+    (found,) = outlines(masks, CLASSES)
+    assert found["class"] == "disc"
+    assert found["path"] == "M7.5,5.5 7.5,9.5 11.5,9.5 11.5,5.5Z"
+
+
+def run_filter(*words):
+    return CliRunner().invoke(cli, ["filter", *map(str, words), "--no-segmenter", "--workers", "1"])
+
+
+def test_a_filter_heeds_decisions(tmp_path):
+    real = make_real(tmp_path / "real", 12)
+    made = tmp_path / "made"
+    words = ["augment", real, made, "--method", "paste", "--count", 16, "--workers", 1]
+    assert CliRunner().invoke(cli, [*map(str, words)]).exception is None
+    done = run_filter(made, tmp_path / "first", "--real", real)
+    assert done.exception is None, (done.exception, done.output)
+    verdicts = {line["id"]: line for line in lines_of(tmp_path / "first")}
+    kept = [name for name, line in verdicts.items() if line["accepted"]]
+    dropped = [name for name, line in verdicts.items() if not line["accepted"]]
+    own = Decisions(made / "samples.jsonl", Roots([made]))
+    for name in kept[:2]:
+        own.decide(name, "rejected", None)
+    for name in dropped[:3]:
+        own.decide(name, "accepted", None)
+    done = run_filter(made, tmp_path / "second", "--real", real)
+    assert done.exception is None, (done.exception, done.output)
+    after = {line["id"]: line for line in lines_of(tmp_path / "second")}
+    accepted = set(read_accepted(tmp_path / "second").ids)
+    for name in kept[:2]:
+        assert after[name]["reason"] == PERSON
+        assert after[name]["scores"]
+        assert name not in accepted
+    for name in dropped[:3]:
+        assert after[name]["accepted"]
+        assert name in accepted
+    assert f"2 rejected: {PERSON}" in done.stdout
+    # The quota holds: those whom a person accepted are among the kept.
+    assert len(accepted) <= len(kept) + 1
+
+
+def test_a_broken_pair_is_not_saved_by_a_person(tmp_path):
+    """The certificate says that a label is wrong: nobody's liking mends that."""
+    from tests.filter_helpers import drawn, scanned
+
+    real = make_real(tmp_path / "real", 12)
+    samples = [drawn(f"drawn_{i}", 300 + i, i % 2, "drawn") for i in range(4)]
+    samples[0].masks[:] = False
+    made = scanned(tmp_path / "made", samples).dataset.root
+    Decisions(made / "samples.jsonl", Roots([made])).decide("drawn_0", "accepted", None)
+    done = run_filter(made, tmp_path / "out", "--real", real)
+    assert done.exception is None, (done.exception, done.output)
+    line = lines_of(tmp_path / "out")[0]
+    assert not line["accepted"]
+    assert line["reason"] == "mask empty"
+
+
+def test_what_can_be_opened(made, tmp_path):
+    real = make_real(tmp_path / "real", 12)
+    assert open_folder(made).sets == (made,)
+    words = ["augment", real, tmp_path / "pasted", "--method", "paste", "--count", 8]
+    assert CliRunner().invoke(cli, [*map(str, words), "--workers", "1"]).exception is None
+    out = tmp_path / "out"
+    done = run_filter(tmp_path / "pasted", out, "--real", real)
+    assert done.exception is None, done.exception
+    opened = open_folder(out)
+    assert opened.sets == (out / "accepted",)
+    assert opened.verdicts == out / "samples.jsonl"
+    judged = open_folder(tmp_path / "pasted", judged=out)
+    table = Candidates(judged.sets, judged.verdicts, Roots([*judged.folders])).table()
+    assert table["verdict"].count("accepted") == sum(e["accepted"] for e in lines_of(out)) > 0
+    assert set(table["reasons"]) == {line["reason"] for line in lines_of(out)}
+    assert all(table["of"])
+    for bad in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(InputError):
+            open_folder(bad)
+    refused = CliRunner().invoke(cli, ["studio", str(tmp_path), "--no-browser"])
+    assert isinstance(refused.exception, InputError)
+    assert "nothing to paint, review or see" in str(refused.exception)
