@@ -34,6 +34,7 @@ BINS = 30
 FIGURES = {DEFECTS: "AUROC", MADE_DEFECTS: "synthetic AUROC"}
 PRECISION = {DEFECTS: "AP", MADE_DEFECTS: "synthetic AP"}
 NO_MAP = "no map: this method tells how odd a picture is, not where"
+NO_LIMIT = "too few clean images for a threshold that 95% of them pass"
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,12 @@ def spoken(judged: Judged) -> str:
         figure = judged.figure(name)
         if figure is not None:
             told.append(f"{kind} against real clean images: AUROC {figure.value:.3f}")
-    told.append(f"threshold that 95% of real clean pass: {judged.seen.limit:.4g}")
+    limit = judged.seen.limit
+    if limit is None:
+        return "; ".join([*told, NO_LIMIT])
+    told.append(f"threshold that 95% of real clean pass: {limit:.4g}")
     for kind, scores in judged.seen.scores.items():
-        told.append(f"{judged.seen.above(kind) or 0:.0%} of {len(scores)} {kind} above it")
+        told.append(f"{judged.seen.above(kind):.0%} of {len(scores)} {kind} above it")
     return "; ".join(told)
 
 
@@ -157,14 +161,18 @@ def _scores(rows: "Sequence[Axes]", seen: Seen, shown: Sequence[str], palette: P
         canvas.hist(seen.scores[kind], bins=edges, histtype="stepfilled", alpha=0.35,
                     color=style["color"])  # fmt: skip
         canvas.hist(seen.scores[kind], bins=edges, histtype="step", linewidth=1.1, **style)
-        canvas.axvline(seen.limit, color=INK, linewidth=1)
+        if seen.limit is not None:
+            canvas.axvline(seen.limit, color=INK, linewidth=1)
         plain_axes(canvas)
         canvas.set_yticks([])
         canvas.tick_params(axis="x", labelbottom=canvas is rows[-1])
-        text = f"{kind} (n = {len(seen.scores[kind]):,}), {seen.above(kind) or 0:.0%} above"
+        above = seen.above(kind)
+        text = f"{kind} (n = {len(seen.scores[kind]):,})"
+        text += "" if above is None else f", {above:.0%} above"
         canvas.annotate(text, (0, 1), (0, 2), "axes fraction", textcoords="offset points",
                         color=INK, fontsize=8, parse_math=False)  # fmt: skip
-    rows[-1].set_xlabel("score; the line passes 95% of real clean", color=MUTED, fontsize=8.5)
+    line = NO_LIMIT if seen.limit is None else "the line passes 95% of real clean"
+    rows[-1].set_xlabel(f"score; {line}", color=MUTED, fontsize=8.5)
     _title(rows[0], "Scores", 16)
 
 
@@ -200,6 +208,8 @@ def draw_maps(judged: Judged) -> "Drawing":
 
 def verdict_of(heat: Heat, judged: Judged) -> str:
     """Return the score, and on which side of the threshold it lies."""
+    if judged.seen.limit is None:
+        return f"score {heat.score:.4g}"
     side = "above" if heat.score > judged.seen.limit else "not above"
     return f"score {heat.score:.4g}, {side} the threshold"
 

@@ -53,10 +53,12 @@ class Heat:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """scores: of the first training, by kind; limit: the threshold that 95% of real clean pass."""
+    """scores: of the first training, by kind. limit: the threshold that 95% of real clean pass;
+    None where there are too few of them (``judgement.FEWEST``).
+    """
 
     scores: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    limit: float = float("nan")
+    limit: float | None = None
     heats: tuple[Heat, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -65,9 +67,11 @@ class Seen:
                 "heats": heats}  # fmt: skip
 
     def above(self, kind: str) -> float | None:
-        """Return the share of this kind's pictures above the threshold; None without any."""
+        """Return the share of this kind's pictures above the threshold; None without either."""
         scores = self.scores.get(kind, ())
-        return float(np.mean(np.array(scores) > self.limit)) if scores else None
+        if not scores or self.limit is None:
+            return None
+        return float(np.mean(np.array(scores) > self.limit))
 
     def write_maps(self, folder: Path) -> None:
         """Write the strips as numbered PNGs; raises OutputError."""
@@ -111,7 +115,8 @@ def look(real: Side, made: Side | None) -> Seen:
             scores[kind] = tuple(side.scored.scores[places].tolist())
             chosen += [(kind, rank, side, i) for rank, i in _chosen(side, places)]
     clean = np.array(scores[CLEAN])
-    limit = float(threshold(clean, np.ones((1, len(clean))))[0])
+    found = float(threshold(clean, np.ones((1, len(clean))))[0])
+    limit = None if np.isnan(found) else found
     maps = [side.scored.maps[i] for _, _, side, i in chosen if side.scored.maps is not None]
     ends = (float(np.min(maps)), float(np.max(maps))) if maps else (0.0, 0.0)
     return Seen(scores, limit, tuple(_heat(*one, ends) for one in chosen))

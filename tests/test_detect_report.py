@@ -36,7 +36,7 @@ def write(root, clean, flawed, seed):
 def sets(tmp_path_factory):
     root = tmp_path_factory.mktemp("sets")
     write(root / "clean", 8, 0, 0)
-    write(root / "real", 7, 6, 10)
+    write(root / "real", 20, 6, 10)
     write(root / "made", 5, 4, 20)
     return root
 
@@ -45,7 +45,11 @@ def sets(tmp_path_factory):
 def judged(sets):
     """knn, which has maps, and pixels, which has none."""
     settings = DetectSettings(
-        detectors=("knn", "pixels"), side=64, draws=100, options={"knn": {"most": 100}}
+        detectors=("knn", "pixels"),
+        baselines=False,
+        side=64,
+        draws=100,
+        options={"knn": {"most": 100}},
     )
     found = [scan(read_dataset(sets / name)) for name in ("clean", "real", "made")]
     return judge(*found, settings, device="cpu")
@@ -55,7 +59,7 @@ def test_curves_are_scikit_learns(judged):
     seen = judged[1].seen
     for kind in ("real defects", "synthetic defects"):
         scores = np.array([*seen.scores["real clean"], *seen.scores[kind]])
-        marks = np.repeat([False, True], [7, len(seen.scores[kind])])
+        marks = np.repeat([False, True], [20, len(seen.scores[kind])])
         false, recall, precision = points(seen, kind)
         wanted = roc_curve(marks, scores, drop_intermediate=False)
         np.testing.assert_allclose(false, wanted[0][1:])
@@ -68,7 +72,7 @@ def test_what_is_seen_is_chosen_by_scores_alone(judged):
     for one in judged:
         seen = one.seen
         assert tuple(seen.scores) == KINDS
-        assert [len(seen.scores[kind]) for kind in KINDS] == [7, 6, 5, 4]
+        assert [len(seen.scores[kind]) for kind in KINDS] == [20, 6, 5, 4]
         assert seen.above("real clean") == 0
         clean = sorted(seen.scores["real clean"])
         assert seen.limit == clean[-1]
@@ -162,7 +166,9 @@ def test_the_command_writes_plots_and_a_report(sets, tmp_path):
     assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["plots"] == [
-        str(tmp_path / "plots" / f"{kind}-brightness.png") for kind in ("scores", "maps")
+        str(tmp_path / "plots" / f"{kind}-{name}.png")
+        for name in ("brightness", "pixels")
+        for kind in ("scores", "maps")
     ]
     assert told["report"] == str(tmp_path / "r.html")
     assert "What detectors say" in (tmp_path / "r.html").read_text("utf-8")
