@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from flawsmith.errors import InputError
+from flawsmith.errors import InputError, Interrupted
+from flawsmith.evaluate.detectors import learned
 from flawsmith.evaluate.detectors.base import floats
 from flawsmith.evaluate.detectors.frames import Form
 from flawsmith.evaluate.detectors.registry import TRAINED, load_detector, open_detector
@@ -163,6 +164,18 @@ def test_running_statistics_are_averaged_with_the_weights():
     assert statistics
     for name in statistics:
         torch.testing.assert_close(after[name], before[name] + 0.1)
+
+
+def test_stopped_without_a_folder_nothing_is_promised(monkeypatch, tmp_path):
+    def stopped(*_):
+        raise Interrupted("stopped at step 1; the same command goes on")
+
+    monkeypatch.setattr(learned, "train", stopped)
+    clean, _ = stripes(2)
+    with pytest.raises(Interrupted, match=r"cvae: stopped, and nothing .* --runs DIR keeps it"):
+        open_detector("cvae", TINY["cvae"], "cpu").fit(clean)
+    with pytest.raises(Interrupted, match="at step 1; the same command goes on"):
+        open_detector("cvae", TINY["cvae"], "cpu", folder=tmp_path / "run").fit(clean)
 
 
 def test_too_few_clean_pictures_are_refused():

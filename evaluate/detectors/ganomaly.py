@@ -28,8 +28,10 @@ BETAS = (0.5, 0.999)
 class GanomalySettings(LearnedSettings):
     """Sizes and weights of GANomaly."""
 
-    width: int = Field(16, ge=1, strict=True, description="channels after the first halving")
-    latent: int = Field(64, ge=1, strict=True, description="32 to 1024 in the thesis")
+    width: int = Field(
+        16, ge=1, le=512, strict=True, description="channels after the first halving"
+    )
+    latent: int = Field(64, ge=1, le=4096, strict=True, description="32 to 1024 in the thesis")
     adversarial: float = Field(1.0, ge=0, description="weight of feature matching")
     contextual: float = Field(50.0, ge=0, description="weight of the reconstruction's L1")
     encoded: float = Field(1.0, ge=0, description="weight of the latents' squared distance")

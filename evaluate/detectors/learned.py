@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from flawsmith.errors import InputError
+from flawsmith.errors import InputError, Interrupted
 from flawsmith.evaluate.detectors.base import Detector, DetectorSettings, exactly, floats
 from flawsmith.evaluate.detectors.frames import Form, Pictures, planes
 from flawsmith.sample import Image
@@ -150,7 +150,14 @@ class Learned(Detector):
             yield self.folder
             return
         with TemporaryDirectory(prefix="flawsmith-") as made:
-            yield Path(made) / "run"
+            try:
+                yield Path(made) / "run"
+            except Interrupted as error:
+                # The loop's own words promise that the run goes on.
+                raise Interrupted(
+                    f"{self.name}: stopped, and nothing of its training was kept; "
+                    "--runs DIR keeps it, and the same command goes on there"
+                ) from error
 
 
 def average_statistics(network: nn.Module) -> None:

@@ -72,7 +72,8 @@ def load_detector(path: Path, device: str = "auto") -> Detector:
             raise ValueError(facts.get("kind"))
         form = Form(**config["form"])
         detector = open_detector(str(config["name"]), config["settings"], device)
-        detector.restore(path, form, dict(config["layout"]))
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        layout = dict(config["layout"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("no detector of flawsmith", where=path) from error
+    detector.restore(path, form, layout)
     return detector
