@@ -1,6 +1,8 @@
 """The learned detectors, trained for seconds on stripes: they find planted blobs, and resume."""
 
 import copy
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -73,14 +75,19 @@ def test_a_saved_one_scores_alike_and_pictures_do_not_matter_to_each_other(train
         again.score(stripes(1, 40)[0])
 
 
-def stepped(name, seed=0):
-    """Return a small task of a detector and what its second step told."""
+def task_of(name, seed=0):
+    """Return a detector's task on a few pictures."""
     detector = open_detector(name, TINY[name] | {"seed": seed}, "cpu")
     clean = torch.from_numpy(np.stack(stripes(8)[0]))[:, None]
-    task = detector._task(detector.build(Form(32, 32, 1)), clean)
-    task.prepare(torch.device("cpu"))
-    for model in task.models.values():
+    return detector._task(detector.build(Form(32, 32, 1)), clean)
+
+
+def stepped(name, seed=0):
+    """Return a small task of a detector and what its second step told."""
+    task = task_of(name, seed)
+    for model in task.models.values():  # in the loop's order
         model.train()
+    task.prepare(torch.device("cpu"))
     where = Processes(torch.device("cpu"))
     for step in range(2):
         context = Context(step, None, seed, (0, 1, 2, 3), range(4), where, task.optimizers)
@@ -127,8 +134,33 @@ def test_a_run_that_was_stopped_ends_in_the_same_bytes(tmp_path):
         open_detector("alad", tiny, "cpu", folder=tmp_path / "a").fit(stripes(12, seed=5)[0])
 
 
+@pytest.mark.parametrize("name", ["alad", "cvae"])
+def test_one_that_was_stopped_within_an_epoch_ends_in_the_same_bytes(name, tmp_path, monkeypatch):
+    tiny = TINY[name] | {"epochs": 3, "batch": 4, "width": 2}
+    batch = learned.DetectorTask.batch
+
+    def stopping(task, context):
+        if context.step == 3:  # 12 pictures: one step into the second epoch
+            os.kill(os.getpid(), signal.SIGINT)
+        return batch(task, context)
+
+    clean, _ = stripes(12)
+    monkeypatch.setattr(learned.DetectorTask, "batch", stopping)
+    with pytest.raises(Interrupted, match="at step 4;"):
+        open_detector(name, tiny, "cpu", folder=tmp_path / "a").fit(clean)
+    monkeypatch.setattr(learned.DetectorTask, "batch", batch)
+    told = []
+    for place in "ab":
+        detector = open_detector(name, tiny, "cpu", folder=tmp_path / place)
+        detector.fit(clean)
+        told.append(detector.score(stripes(2, seed=9)[0]).scores)
+    first, second = ((tmp_path / n / "model.safetensors").read_bytes() for n in "ab")
+    assert first == second
+    np.testing.assert_array_equal(*told)
+
+
 def test_alad_keeps_the_model_that_rebuilds_held_pictures_best(tmp_path):
-    task, _ = stepped("alad")
+    task = task_of("alad")
     task.every = 1
     errors = []
     loop = TrainSettings(steps=6, batch=4, device="cpu", ema=0.0)

@@ -66,22 +66,64 @@ def test_scores_depend_on_the_seed_alone(name):
     np.testing.assert_array_equal(*told)
 
 
-@needed
-def test_scores_are_anomalibs_own():
-    from anomalib.models.image.padim.torch_model import PadimModel
-
-    detector = open_detector("padim", FITTED["padim"], "cpu")
-    clean, _ = stripes(24, 64)
-    detector.fit(clean)
-    network = detector.network
-    assert isinstance(network, PadimModel)
-    pictures = stripes(3, 64, 9, blob=True)[0]
+def as_lite0_sees(pictures):
     x = torch.from_numpy(np.stack(pictures))[:, None].float() / 127.5 - 1
+    return x.expand(-1, 3, -1, -1)
+
+
+@needed
+@pytest.mark.parametrize("name", ["padim", "patchcore"])
+def test_scores_are_those_of_a_model_that_anomalib_fits_itself(name):
+    from anomalib.models.image.padim.torch_model import PadimModel
+    from anomalib.models.image.patchcore.torch_model import PatchcoreModel
+
+    # All patches are kept: of fewer, which ones is another draw.
+    settings = {"padim": {"features": 12}, "patchcore": {"share": 1.0}}[name]
+    clean, pictures = stripes(16, 64)[0], stripes(3, 64, 9, blob=True)[0]
+    detector = open_detector(name, settings, "cpu")
+    detector.fit(clean)
+    backbone = "tf_efficientnet_lite0"
+    if name == "padim":
+        own = PadimModel(backbone, [1, 2, 3], False, 12)
+        own.idx = detector.network.idx.clone()  # the channels, a draw, too
+    else:
+        own = PatchcoreModel([2, 3], backbone, False, 9)
+    lite0 = backbones.lite0_tensors()
+    features = own.feature_extractor.feature_extractor
+    features.load_state_dict({k: lite0.get(k, v) for k, v in features.state_dict().items()})
     with torch.no_grad():
-        own = network(x.expand(-1, 3, -1, -1))
+        own.train()(as_lite0_sees(clean))
+        own.fit() if name == "padim" else own.subsample_embedding(1.0)
+        found = own.eval()(as_lite0_sees(pictures))
     told = detector.score(pictures)
-    np.testing.assert_allclose(told.scores, own.pred_score.flatten(), rtol=1e-5)
-    np.testing.assert_allclose(told.maps, own.anomaly_map[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(told.scores, found.pred_score.flatten(), rtol=1e-4)
+    np.testing.assert_allclose(told.maps, found.anomaly_map[:, 0], rtol=1e-3, atol=1e-4)
+
+
+@needed
+def test_stfpm_is_put_together_as_anomalib_does(monkeypatch):
+    from anomalib.models.image.stfpm import torch_model
+
+    extractor = torch_model.TimmFeatureExtractor
+
+    def untrained(*args, **how):  # anomalib's constructor downloads the teacher's weights
+        return extractor(*args, **how | {"pre_trained": False})
+
+    monkeypatch.setattr(torch_model, "TimmFeatureExtractor", untrained)
+    own = torch_model.STFPMModel([1, 2, 3], "tf_efficientnet_lite0").eval()
+    detector = open_detector("stfpm", {}, "cpu")
+    network = detector.build(Form(64, 64, 1)).eval()
+    own.load_state_dict(network.state_dict())  # each name and shape
+    pictures = stripes(3, 64, 9, blob=True)[0]
+    detector.form, detector.network = Form(64, 64, 1), network
+    with torch.no_grad():
+        found = own(as_lite0_sees(pictures))
+    told = detector.score(pictures)
+    np.testing.assert_allclose(told.scores, found.pred_score.flatten(), rtol=1e-5)
+    np.testing.assert_allclose(told.maps, found.anomaly_map[:, 0], rtol=1e-4, atol=1e-7)
+    assert {n for n, p in own.named_parameters() if p.requires_grad} == {
+        n for n, p in network.named_parameters() if p.requires_grad
+    }
 
 
 @needed
