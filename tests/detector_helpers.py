@@ -35,3 +35,10 @@ def judged(detector, side=32, count=24, **how):
     defective, _ = stripes(count, side, 101, blob=True, **how)
     told = detector.score([*clean, *defective])
     return told, np.repeat([False, True], count)
+
+
+def parameter_count(module):
+    """Return the numbers of a network as Keras counts them: BatchNorm's running ones, too."""
+    named = module.named_buffers()
+    running = sum(b.numel() for name, b in named if name.endswith(("running_mean", "running_var")))
+    return running + sum(parameter.numel() for parameter in module.parameters())

@@ -1,6 +1,6 @@
-"""How well scores tell defects from clean images: AUROC, average precision, F1, with intervals.
+"""Scores of images, and a figure of them with its interval.
 
-Values are scikit-learn's; an interval draws groups of images with replacement, photos of one part
+An interval draws groups of images with replacement, photos of one part
 together, as ``evaluate.paired`` does, and says what other parts would have given. What another
 training of the detector would give is not in it.
 """
@@ -11,14 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import (  # type: ignore[import-untyped]
-    average_precision_score,
-    roc_auc_score,
-)
 
 from flawsmith.errors import InputError
-from flawsmith.evaluate.detectors import curves
-from flawsmith.evaluate.paired import ENOUGH_GROUPS, LEVEL, codes, weightings
+from flawsmith.evaluate.paired import ENOUGH_GROUPS, LEVEL
 
 Values = NDArray[np.float64]
 DRAWS = 2000
@@ -99,39 +94,6 @@ class Scores:
                 f"all {len(self.groups)} images are of one group: no interval can be had",
                 mend="test on images of several parts",
             )
-
-
-def figures(told: Scores, seed: int = 0, draws: int = DRAWS) -> tuple[Figure, ...]:
-    """Return AUROC, AP (average precision) and F1 at its best threshold, each with its interval.
-
-    The threshold of F1 is the best on these very images, so F1 flatters; a draw has its own.
-    Raises InputError as ``Scores.check`` does.
-    """
-    told.check()
-    ranking = curves.Ranking.of(told.anomalous, told.scores)
-    whole = curves.figures(ranking, np.ones((1, len(told.scores))))[0]
-    values = [
-        float(roc_auc_score(told.anomalous, told.scores)),
-        float(average_precision_score(told.anomalous, told.scores)),
-        float(whole[2]),
-    ]
-    drawn = drawn_figures(told, ranking, seed, draws)
-    return tuple(
-        interval(name, value, drawn[:, i], told)
-        for i, (name, value) in enumerate(zip(curves.NAMES, values, strict=True))
-    )
-
-
-def drawn_figures(told: Scores, ranking: curves.Ranking, seed: int, draws: int) -> Values:
-    """Return (draws, 3): the figures of each draw of groups; the same draws for the same groups."""
-    numbers = codes(told.groups)
-    count, block = int(numbers.max()) + 1, max(1, BLOCK // len(numbers))
-    return np.concatenate(
-        [
-            curves.figures(ranking, weights[:, numbers])
-            for weights in weightings(count, seed, draws, block * count)
-        ]
-    )
 
 
 def interval(name: str, value: float, drawn: Values, told: Scores) -> Figure:

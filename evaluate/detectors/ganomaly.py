@@ -145,8 +145,8 @@ class GanomalyTask(DetectorTask):
 class Ganomaly(Learned):
     """Score ||G_E(x) - E(G(x))||_1 (eq. 5, not divided by its length). It has no map.
 
-    The paper scales the scores of a test set to [0, 1] (eq. 6); ``scaled`` does so. Scores
-    themselves stay as they are, or one image's would depend on the others.
+    The paper scales the scores of a test set to [0, 1] (eq. 6). Here they stay as they are, or one
+    image's would depend on the others.
     """
 
     name: ClassVar[str] = "ganomaly"
@@ -168,12 +168,6 @@ class Ganomaly(Learned):
     def _score(self, network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
         z, _, again = network(x)
         return (z - again).abs().sum(dim=1), None
-
-
-def scaled(scores: Tensor) -> Tensor:
-    """Return (N,) scores of a set, the least as 0 and the largest as 1 (eq. 6); all 0 if alike."""
-    low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else torch.zeros_like(scores)
 
 
 def normal(module: nn.Module) -> None:

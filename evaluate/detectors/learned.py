@@ -185,10 +185,3 @@ def halvings(form: Form, least: int = 2) -> int:
             mend=f"sides of at least {GRID * 2**least} pixels that are multiples of {unit}",
         )
     return count
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Return the numbers of a network as Keras counts them: BatchNorm's running ones, too."""
-    named = module.named_buffers()
-    running = sum(b.numel() for name, b in named if name.endswith(("running_mean", "running_var")))
-    return running + sum(parameter.numel() for parameter in module.parameters())
