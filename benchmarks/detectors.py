@@ -89,22 +89,28 @@ def trained(arm: Arm, folder: Path) -> dict[str, int]:
 
 
 def measured(name: str, work: Path, seeds: int, preset: str = "") -> dict[str, Any]:
-    """Return what ``evaluate detect`` says of a detector; a finished one is not asked again."""
+    """Return what ``evaluate detect`` says of a detector; the same question is asked once."""
     arm, told = ARMS[name], work / "told" / f"{name}{preset and '+' + preset}.json"
-    if not told.is_file():
-        told.parent.mkdir(parents=True, exist_ok=True)
-        config = told.with_suffix(".yaml")
-        own = {**arm.settings, **trained(arm, work / "parts" / "train")}
-        config.write_text(json.dumps({"options": {arm.detector: own}}) + "\n")
-        parts = ("--clean", work / "parts" / "train", "--real", work / "parts" / "test")
-        how = ("--detector", arm.detector, "--side", arm.side, "--seeds", seeds)
-        kept = ("--config", config, "--runs", work / "runs" / told.stem)
-        more = ("--add", augmented(work, preset)) if preset else ()
-        said = flawsmith("evaluate", "detect", *parts, *how, *kept, *more, "--json")
+    told.parent.mkdir(parents=True, exist_ok=True)
+    config = told.with_suffix(".yaml")
+    own = {**arm.settings, **trained(arm, work / "parts" / "train")}
+    config.write_text(json.dumps({"options": {arm.detector: own} if own else {}}) + "\n")
+    parts = ("--clean", work / "parts" / "train", "--real", work / "parts" / "test")
+    how = ("--detector", arm.detector, "--side", arm.side, "--seeds", seeds)
+    kept = ("--config", config, "--runs", work / "runs" / told.stem)
+    more = ("--add", augmented(work, preset)) if preset else ()
+    words = [str(word) for word in (*parts, *how, *kept, *more)]
+    asked = {"words": words, "options": own}
+    answer = json.loads(told.read_text()) if told.is_file() else {}
+    if answer.get("asked") != asked:
+        answer = {
+            "asked": asked,
+            "said": json.loads(flawsmith("evaluate", "detect", *words, "--json")),
+        }
         partial = told.with_suffix(".partial")
-        partial.write_text(said)
+        partial.write_text(json.dumps(answer) + "\n")
         partial.replace(told)
-    judged: list[dict[str, Any]] = json.loads(told.read_text())["detectors"]
+    judged: list[dict[str, Any]] = answer["said"]["detectors"]
     return next(one for one in judged if one["name"] == arm.detector)
 
 

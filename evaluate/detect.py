@@ -22,16 +22,14 @@ from flawsmith.evaluate.detect_figures import (
     scores_of,
 )
 from flawsmith.evaluate.detect_job import Job, check_forms, labelled
-from flawsmith.evaluate.detect_result import Costs, Judged
+from flawsmith.evaluate.detect_result import Costs, Counts, Judged
 from flawsmith.evaluate.detect_seen import Seen, Side, look
 from flawsmith.evaluate.detect_settings import DetectSettings
-from flawsmith.evaluate.detect_sources import Share, shares_of
+from flawsmith.evaluate.detect_sources import Share
 from flawsmith.evaluate.detectors.base import Detector, Scored
 from flawsmith.evaluate.detectors.figures import Scores
-from flawsmith.evaluate.detectors.judgement import FEWEST, merged, tabulate
+from flawsmith.evaluate.detectors.judgement import FEWEST, tabulate
 from flawsmith.progress import say
-
-WHOLE, MORE = "real", "added"
 
 
 def check_sets(clean: Scan, real: Scan, made: Scan | None) -> None:
@@ -68,10 +66,8 @@ def judge(
     unknown detectors and wrong options, and for an addition judged by one training.
     """
     check_sets(clean, real, made)
-    if added is not None and settings.seeds < 2:
-        raise InputError(
-            "one training cannot tell whether an addition helps", mend="--seeds 2, better 3"
-        )
+    if added is not None:
+        check_added(added, settings)
     others = {"real images": real, "synthetic images": made, "added images": added}
     check_forms(clean, {name: own for name, own in others.items() if own is not None})
     jobs = [Job(name, clean, real, made, added, settings, device, runs) for name in settings.judges]
@@ -80,51 +76,69 @@ def judge(
     tested = len(real.where("good"))
     if tested < FEWEST:
         say(f"note: {tested} clean test images: a threshold that passes 95% takes {FEWEST}")
-    shares, left = shares_of(clean, made, settings.seed) if made is not None else ((), 0)
-    if len(shares) > 1 or left:
-        say(
-            "note: synthetic images show clean photos that are learned from: each is judged by a "
-            f"detector of the other half of the clean parts; {left} show both halves, left out"
+    return against_baselines([(job, *_judge_one(job)) for job in jobs])
+
+
+def check_added(added: Scan, settings: DetectSettings) -> None:
+    """Raise InputError unless an addition can be judged."""
+    if not added.where("good"):
+        raise InputError(
+            "no clean image to add", where=added.dataset.root, mend="name synthetic clean images"
         )
-    return against_baselines([(job, *_judge_one(job, shares, left)) for job in jobs])
+    if settings.seeds < 2:
+        raise InputError(
+            "one training cannot tell whether an addition helps", mend="--seeds 2, better 3"
+        )
 
 
-def _judge_one(job: Job, shares: Sequence[Share], left: int) -> tuple[Judged, list[Table]]:
+def _judge_one(job: Job) -> tuple[Judged, list[Table]]:
     """Return what a detector found, and its figures of real images by training."""
     settings = job.settings
-    tables, own, more = [], [], []
+    tables, more = [], []
     first: _First | None = None
+    shares, left = job.shares()
     for seed in range(settings.seed, settings.seed + settings.seeds):
         say(f"{job.name}: fitting, seed {seed}")
-        detector, seconds = job.fitted(seed, WHOLE, job.clean)
+        detector, seconds = job.fitted(seed, job.clean)
         real, costs = job.timed(detector, seconds)
         made = _made(job, shares, seed, detector, real)
         told = scores_of(real.scores, job.real)
-        own.append(tabulate(told, None, settings.seed, settings.draws))
-        tables.append(_table(job, own[-1], made))
+        pairs = [(scores_of(one.real.scores, job.real), one.told) for one in made]
+        tables.append(tabulate(told, pairs, settings.seed, settings.draws))
         first = first or _First(real, costs, made)
         if job.added is not None:
-            again, _ = job.fitted(seed, MORE, job.clean, job.added)
+            again, _ = job.fitted(seed, job.clean, job.added)
             scored = again.score(job.pictures(job.real))
             others = scores_of(scored.scores, job.real)
-            more.append(tabulate(others, None, settings.seed, settings.draws))
+            more.append(tabulate(others, (), settings.seed, settings.draws))
     assert first is not None
     judged = Judged(
         name=job.name,
         form=job.form,
         learned=job.counted,
         figures=(*figures_of(job, tables, first.scores), *pixels_of(job, first.real)),
-        by_seed=tuple(float(whole[0]) for whole, _ in own),
+        by_seed=tuple(float(whole[0]) for whole, _ in tables),
         mass_real=_mean(masses_of(job, job.real, first.real)),
         mass_made=_mean([m for one in first.made for m in masses_of(job, one.found, one.scored)]),
         costs=first.costs,
-        added=added_finding(job, more, own) if more else None,
+        added=added_finding(job, more, tables) if more else None,
         seen=_seen(job, first),
-        clean_parts=len(set(scores_of(first.real.scores, job.real).only(False).groups)),
-        halves=len(shares) > 1 or left > 0,
+        counts=_counts(job, first.scores),
+        halves=left > 0 or any(share.clean is not job.clean for share in shares),
         left_out=left,
     )
-    return judged, own
+    return judged, tables
+
+
+def _counts(job: Job, made: Scores | None) -> Counts:
+    """Return how many images the figures come from."""
+    clean = scores_of(np.zeros(len(labelled(job.real))), job.real).only(False)
+    return Counts(
+        clean=len(clean.groups),
+        clean_parts=len(set(clean.groups)),
+        made_clean=int((~made.anomalous).sum()) if made else 0,
+        made_defects=int(made.anomalous.sum()) if made else 0,
+    )
 
 
 @dataclass(frozen=True)
@@ -162,25 +176,15 @@ def _made(
 ) -> list[_Made]:
     """Score the synthetic images, each share by a detector that has not seen what it shows."""
     found = []
-    for number, share in enumerate(shares):
+    for share in shares:
         judge, tested = whole, real
         if share.clean is not job.clean:
-            judge, _ = job.fitted(seed, f"half-{number}", share.clean)
+            judge, _ = job.fitted(seed, share.clean)
             tested = judge.score(job.pictures(job.real))
         scored = judge.score(job.pictures(share.made))
         told = scores_of(scored.scores, share.made)
         found.append(_Made(share.made, scored, told, tested))
     return found
-
-
-def _table(job: Job, own: Table, made: Sequence[_Made]) -> Table:
-    """Return all figures of a training."""
-    settings = job.settings
-    shares = [
-        tabulate(scores_of(one.real.scores, job.real), one.told, settings.seed, settings.draws)
-        for one in made
-    ]
-    return merged(own, shares, [one.told for one in made])
 
 
 def _seen(job: Job, first: _First) -> Seen:

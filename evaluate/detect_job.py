@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flawsmith.data.scan import Scan
+from flawsmith.data.staging import job_digest
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect_result import Costs
 from flawsmith.evaluate.detect_settings import DetectSettings
+from flawsmith.evaluate.detect_sources import Share, shares_of
 from flawsmith.evaluate.detectors.base import Detector, Scored
 from flawsmith.evaluate.detectors.frames import Fitted, Form
 from flawsmith.evaluate.detectors.registry import TRAINED, open_detector
@@ -91,14 +93,32 @@ class Job:
 
     def check(self) -> None:
         """Raise InputError for wrong options, a missing extra, and too few clean pictures."""
-        opened(self.name, self.settings, self.settings.seed, self.device)
+        detector = opened(self.name, self.settings, self.settings.seed, self.device)
+        detector.check(self.form, self.counted)
+
+    def shares(self) -> tuple[tuple[Share, ...], int]:
+        """Return the synthetic images in shares that one detector judges; says what that means."""
+        if self.made is None:
+            return (), 0
+        seed = self.settings.seed
+        fewest = opened(self.name, self.settings, seed, self.device).fewest
+        shares, left = shares_of(self.clean, self.made, seed, fewest)
+        if left or any(share.clean is not self.clean for share in shares):
+            say(
+                f"note: {self.name}: synthetic images show clean photos that are learned from, so "
+                "each is judged by a detector of the other half of the clean parts"
+                + (f"; {left} cannot be, left out" if left else "")
+            )
+        return shares, left
 
     def pictures(self, found: Scan, label: Label | None = None) -> Fitted:
         """Return a set's pictures of a label, or all whose label is known."""
         return Fitted(found, found.where(label) if label else labelled(found), self.form)
 
-    def fitted(self, seed: int, arm: str, *sets: Scan) -> tuple[Detector, float]:
+    def fitted(self, seed: int, *sets: Scan) -> tuple[Detector, float]:
         """Return a detector that learned the clean pictures of these sets, and the seconds."""
+        learned = [[found.facts[i].digest for i in found.where("good")] for found in sets]
+        arm = job_digest({"learned": learned})[:16]
         folder = self.runs / self.name / arm / str(seed) if self.runs else None
         detector = opened(self.name, self.settings, seed, self.device, folder)
         clean = [picture for found in sets for picture in self.pictures(found, "good")]

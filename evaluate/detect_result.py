@@ -36,6 +36,16 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """Images that were judged: real clean ones and their parts, synthetic clean and defective."""
+
+    clean: int = 0
+    clean_parts: int = 0
+    made_clean: int = 0
+    made_defects: int = 0
+
+
+@dataclass(frozen=True)
 class Judged:
     """What one detector found.
 
@@ -43,7 +53,7 @@ class Judged:
     and PRO of real defects. by_seed: the AUROC of each training. mass_real, mass_made: the mean
     share of a map's mass inside the mask; None without maps or defects. added: what synthetic
     clean images among the training ones do to the AUROC, None if none were added. seen: the scores
-    and some maps. clean_parts: that the real clean test images show. halves: whether synthetic
+    and some maps. counts: of images. halves: whether synthetic
     images were judged by detectors of half of the clean parts (``detect_sources``); left_out: those
     that none of them could judge.
     """
@@ -58,7 +68,7 @@ class Judged:
     costs: Costs
     added: Finding | None = None
     seen: Seen = field(default_factory=Seen)
-    clean_parts: int = 0
+    counts: Counts = Counts()
     halves: bool = False
     left_out: int = 0
 
@@ -75,7 +85,7 @@ class Judged:
     def verdicts(self) -> tuple[str, ...]:
         """What the figures say of the detector and of the synthetic images, in plain words."""
         told = baseline_verdicts(self)
-        if self.figure(ALARMED) or self.figure("synthetic AUROC"):
+        if self.counts.made_clean or self.counts.made_defects:
             blind = blind_verdict(self)
             told = (*told, *([blind] if blind else [clean_verdict(self), defect_verdict(self)]))
         return tuple(filter(None, told))
@@ -95,6 +105,7 @@ class Judged:
             "by_seed": tuple(content["by_seed"]),
             "costs": Costs(**content["costs"]),
             "added": Finding.from_json(content["added"]) if content["added"] else None,
+            "counts": Counts(**content["counts"]),
             "seen": Seen.read(content["seen"], _place(folder, content["name"])),
         }
         return Judged(**known)
@@ -142,18 +153,24 @@ def clean_verdict(judged: Judged) -> str:
     More often than real ones: by the lower end of the interval, and more often than a threshold
     that is taken from so few parts lets real ones be by chance.
     """
-    found, own = judged.figure(ALARMED), judged.figure("AUROC")
-    if found is None or own is None:
+    counts, found = judged.counts, judged.figure(ALARMED)
+    if not counts.made_clean:
         return ""
-    chance = max(EXPECTED, alarmed_by_chance(max(FEWEST, judged.clean_parts)))
-    if found.low > chance:
+    if found is None:
+        return (
+            f"synthetic clean images: not judged: {counts.clean} clean test images, {FEWEST} needed"
+        )
+    parts = counts.clean_parts
+    chance = alarmed_by_chance(parts) if parts >= FEWEST else 1.0
+    if found.low > max(EXPECTED, chance):
         word = "taken for defects more often than real clean images"
     elif found.high <= TAKEN_FOR_CLEAN:
         word = "taken for clean"
     else:
         word = "no evidence that they are taken for clean, nor that they are not"
     span = f"{found.value:.0%} alarmed, {found.low:.0%} to {found.high:.0%}"
-    return f"synthetic clean images: {word} ({span}; real ones 5%, by chance up to {chance:.0%})"
+    luck = f"by chance up to {chance:.0%}" if parts >= FEWEST else f"a threshold of {parts} parts"
+    return f"synthetic clean images: {word} ({span}; real ones 5%, {luck})"
 
 
 def defect_verdict(judged: Judged) -> str:

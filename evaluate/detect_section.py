@@ -22,7 +22,7 @@ EXPLAINED = {
     "found": "Share of defective images above the threshold that passes 95% of real clean ones.",
     "synthetic less real AUROC": "Above 0, synthetic defects are easier to find than real ones.",
     "synthetic clean alarmed": "Share of synthetic clean images above that threshold. Of real ones "
-    "it is 5%.",
+    "it is at most 5% on average.",
     "pixel AUROC": "The same as AUROC of the pixels of the maps, inside and outside of masks of "
     "real images.",
     "PRO": "Share of each real defect that the map marks, over false alarms of up to 30% of the "

@@ -143,7 +143,7 @@ def _test_set(arm: Arm, base: Arm) -> Counts:
 def codes(groups: Sequence[str]) -> NDArray[np.int64]:
     """Return the number of each image's group, counted by first appearance."""
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    return np.array([numbers[group] for group in groups])
+    return np.array([numbers[group] for group in groups], np.int64)
 
 
 def _by_group(counts: Counts, groups: NDArray[np.int64], min_area: int) -> Values:

@@ -15,6 +15,7 @@ from flawsmith.data.scan import Scan
 from flawsmith.data.staging import job_digest
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
+from flawsmith.errors import InputError
 from flawsmith.evaluate.detect_settings import DetectSettings
 from flawsmith.pipeline.candidates import Scans, Verdicts
 from flawsmith.pipeline.output import all_classes
@@ -40,7 +41,7 @@ NO_CANDIDATE = "nothing passed the filter, so there is nothing to judge"
 
 @dataclass(frozen=True)
 class Detected:
-    """What each detector found; missing: why none was asked, else empty."""
+    """What each detector found; missing: why one or all were not asked, else empty."""
 
     done: "tuple[Judged, ...]" = ()
     missing: str = ""
@@ -89,8 +90,8 @@ def detect_stages(
 ) -> Detected:
     """Return what the detectors say of the accepted candidates, and of generated clean images.
 
-    test: real images; made: candidates with the filter's verdicts; on: what was painted on. Raises
-    InputError for what a detector refuses.
+    test: real images; made: candidates with the filter's verdicts; on: what was painted on. A
+    detector that refuses these images is left out, and that is said.
     """
     fault = detect_fault(train, test, settings)
     pool = _pool(*made, train, stages.out)
@@ -106,15 +107,20 @@ def detect_stages(
 
     chosen, learned = settings.of_detect(), clean_of(train, settings.seed)
     needs = ("split", "certificate", *([SELECTED] if on.accepted else []))
-    done = []
+    done, refused = [], []
     for name in chosen.detectors:
         own = _own(chosen, name)
         work = _Work(learned, test, judged, own, device)
         inputs = {**own.model_dump(mode="json"), **work.looked_at}
-        folder = stages.make(f"{STAGE}/{name}", inputs, needs, work)
+        try:
+            folder = stages.make(f"{STAGE}/{name}", inputs, needs, work)
+        except InputError as error:  # what they say decides nothing: the run goes on without
+            refused.append(f"{name}: {error.what}")
+            say(f"note: detectors left out: {refused[-1]}")
+            continue
         told = read_json(folder / RESULT) | {"costs": read_json(folder / TIMES)}
         done.append(Judged.read(told, folder))
-    return Detected(tuple(done))
+    return Detected(tuple(done), "; ".join(refused))
 
 
 def clean_of(train: Scan, seed: int) -> Scan:
@@ -153,8 +159,9 @@ def candidates_of(pool: Pool, on: Surfaces, train: Scan) -> Scan | None:
 
 def _own(chosen: DetectSettings, name: str) -> DetectSettings:
     """Return the settings of one detector, without those of others."""
-    options = {name: chosen.options[name]} if name in chosen.options else {}
-    return chosen.model_copy(update={"detectors": (name,), "options": options})
+    own = chosen.model_copy(update={"detectors": (name,)})
+    options = {key: value for key, value in chosen.options.items() if key in own.judges}
+    return own.model_copy(update={"options": options})
 
 
 @dataclass(frozen=True)

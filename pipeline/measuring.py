@@ -64,7 +64,8 @@ def gen_seconds(clean: Scan, setup: GenSetup, device: str) -> float:
         return _seconds_of(run)
 
 
-# A detector learns all clean images, then each half of them (evaluate.detect_sources).
+# A detector learns all clean images, then each half of them (evaluate.detect_sources), and each
+# time scores the real test images; synthetic ones once, which makes the estimate rather too long.
 FITS = 3
 
 
@@ -75,7 +76,7 @@ def detect_seconds(clean: Scan, settings: DetectSettings, device: str) -> tuple[
     that the estimate is rather too long.
     """
     learn = judge = 0.0
-    for name in settings.detectors:
+    for name in settings.judges:
         form = form_of(clean, settings, name)
         whole = opened(name, settings, settings.seed, device)
         brief = opened(name, settings.model_copy(update={"epochs": 1}), settings.seed, device)
@@ -91,7 +92,7 @@ def detect_seconds(clean: Scan, settings: DetectSettings, device: str) -> tuple[
         share = len(clean.facts) / len(pictures)
         epochs = whole.learning.epochs if isinstance(whole, Learned) else 1
         learn += (fitted - began) * share * epochs + (0.0 if trained else CHOOSE)
-    return FITS * learn * settings.seeds, judge * settings.seeds
+    return FITS * learn * settings.seeds, FITS * judge * settings.seeds
 
 
 @contextmanager

@@ -63,8 +63,9 @@ def plan_stage(
     if plan.cap:
         say(plan.sentence)
         if load.judged and plan.detectors != settings.judges:
-            names = ", ".join(settings.judges)
-            say(f"note: the plan was made without {names}: that time comes on top")
+            new = [name for name in settings.judges if name not in plan.detectors]
+            if new:
+                say(f"note: the plan was made without {', '.join(new)}: that time comes on top")
     for note in plan.notes:
         say(f"note: {note}")
     return plan

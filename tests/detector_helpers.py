@@ -5,16 +5,18 @@ import numpy as np
 from flawsmith.seeding import rng
 
 
-def stripes(count, side=32, seed=0, *, blob=False, colour=False, size=9):
+def stripes(count, side=32, seed=0, *, blob=False, colour=False, size=9, phase=None):
     """Return ``count`` pictures of soft stripes with grain, and their masks.
 
-    blob: each with a square, darker than the stripes, at a random place.
+    blob: each with a square, darker than the stripes, at a random place. phase: of all of them,
+    which is learned in far fewer steps than a random one each.
     """
     pictures, masks = [], []
     for i in range(count):
         generator = rng(seed, "stripes", i)
-        phase = generator.uniform(0, 2 * np.pi)
-        across = 150 + 40 * np.sin(np.arange(side) * 2 * np.pi / 8 + phase)
+        own = generator.uniform(0, 2 * np.pi)
+        start = own if phase is None else phase
+        across = 150 + 40 * np.sin(np.arange(side) * 2 * np.pi / 8 + start)
         picture = np.repeat(across[None], side, axis=0) + generator.normal(0, 4, (side, side))
         mask = np.zeros((side, side), bool)
         if blob:
@@ -33,3 +35,10 @@ def judged(detector, side=32, count=24, **how):
     defective, _ = stripes(count, side, 101, blob=True, **how)
     told = detector.score([*clean, *defective])
     return told, np.repeat([False, True], count)
+
+
+def parameter_count(module):
+    """Return the numbers of a network as Keras counts them: BatchNorm's running ones, too."""
+    named = module.named_buffers()
+    running = sum(b.numel() for name, b in named if name.endswith(("running_mean", "running_var")))
+    return running + sum(parameter.numel() for parameter in module.parameters())

@@ -14,7 +14,7 @@ from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect import judge
-from flawsmith.evaluate.detect_result import Costs, Judged
+from flawsmith.evaluate.detect_result import Costs, Counts, Judged
 from flawsmith.evaluate.detect_settings import BUILT_IN, WRAPPED, DetectSettings
 from flawsmith.evaluate.detectors.figures import Figure, Scores
 from flawsmith.evaluate.detectors.frames import Form
@@ -24,7 +24,6 @@ from flawsmith.evaluate.detectors.judgement import (
     FEWEST,
     NAMES,
     alarmed_by_chance,
-    merged,
     share_above,
     tabulate,
     threshold,
@@ -78,10 +77,10 @@ def figure(name, value, low, high):
     return Figure(name, value, low, high, 50, 50, 60, 100)
 
 
-def judged(*figures, parts=100):
-    costs = Costs(1.0, 1.0, 1)
+def judged(*figures, parts=100, clean=100):
+    costs, counts = Costs(1.0, 1.0, 1), Counts(clean, parts, 9 * (len(figures) < 3), 9)
     form = Form(64, 64, 1)
-    return Judged("knn", form, 20, figures, (0.9,), None, None, costs, clean_parts=parts)
+    return Judged("knn", form, 20, figures, (0.9,), None, None, costs, counts=counts)
 
 
 SEES = figure("AUROC", 0.9, 0.8, 0.95)
@@ -96,6 +95,7 @@ SEES = figure("AUROC", 0.9, 0.8, 0.95)
         # A threshold of 20 parts lets 17% of real ones be alarmed by chance.
         (0.12, 0.30, 20, ": no evidence that they are taken for clean"),
         (0.20, 0.30, 20, ": taken for defects more often"),
+        (0.50, 0.90, 18, ": no evidence that they are taken for clean"),
     ],
 )
 def test_what_is_said_of_synthetic_clean_images(low, high, parts, word):
@@ -130,7 +130,7 @@ def test_a_blind_detector_is_no_judge():
 
 def test_figures_of_known_scores():
     real, made = told(100, 3.0), told(40, 3.0, seed=1)
-    whole, drawn = tabulate(real, made, 0, 300)
+    whole, drawn = tabulate(real, [(real, made)], 0, 300)
     found = named(whole)
     assert found["AUROC"] == pytest.approx(roc_auc_score(real.anomalous, real.scores))
     joined = Scores.join(made, real)
@@ -150,26 +150,43 @@ def test_figures_of_known_scores():
 
 
 def test_without_candidates_their_figures_are_missing():
-    whole, drawn = tabulate(told(50, 2.0), None, 0, 50)
+    whole, drawn = tabulate(told(50, 2.0), (), 0, 50)
     assert np.isnan(whole[4:]).all()
     assert np.isnan(drawn[:, 4:]).all()
     assert not np.isnan(whole[:4]).any()
 
 
+def test_too_few_clean_images_are_said():
+    (said,) = judged(SEES, parts=18, clean=18).verdicts
+    assert said == "synthetic clean images: not judged: 18 clean test images, 19 needed"
+
+
 def test_shares_are_averaged_by_their_images():
     real = told(60, 3.0)
-    whole = tabulate(real, None, 0, 50)
     first, second = told(30, 3.0, seed=1), told(10, 1.0, seed=2)
-    tables = [tabulate(real, made, 0, 50) for made in (first, second)]
-    values, drawn = merged(whole, tables, [first, second])
-    found, own = named(values), [named(table[0]) for table in tables]
-    assert np.array_equal(values[:4], whole[0][:4])
+    values, drawn = tabulate(real, [(real, first), (real, second)], 0, 50)
+    found = named(values)
+    own = [named(tabulate(real, [(real, made)], 0, 50)[0]) for made in (first, second)]
+    assert np.array_equal(values[:4], tabulate(real, (), 0, 50)[0][:4])
     # 30 defects each; 30 and 10 clean ones.
     mean = (own[0]["synthetic AUROC"] + own[1]["synthetic AUROC"]) / 2
     assert found["synthetic AUROC"] == pytest.approx(mean)
     mean = (3 * own[0][ALARMED] + own[1][ALARMED]) / 4
     assert found[ALARMED] == pytest.approx(mean)
     assert drawn.shape == (50, len(NAMES))
+
+
+def test_groups_of_all_shares_are_drawn_together():
+    """Two shares, one falling where the other rises, vary as one set of as many groups does."""
+    real = told(100, 3.0)
+    scores = np.repeat([-9.0, 9.0], 20)
+    made = [
+        Scores(order, np.zeros(40, bool), tuple(f"{n}-{i}" for i in range(40)))
+        for n, order in enumerate((scores, scores[::-1].copy()))
+    ]
+    _, drawn = tabulate(real, [(real, one) for one in made], 0, 400)
+    spread = drawn[:, NAMES.index(ALARMED)].std()
+    assert spread == pytest.approx((0.25 / 80) ** 0.5, rel=0.15)
 
 
 def write(root, clean, flawed, seed, changed=0):

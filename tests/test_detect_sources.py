@@ -7,7 +7,6 @@ import pytest
 
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
-from flawsmith.errors import InputError
 from flawsmith.evaluate.detect import judge
 from flawsmith.evaluate.detect_settings import DetectSettings
 from flawsmith.evaluate.detect_sources import shares_of, shown_groups
@@ -72,11 +71,14 @@ def test_pixels_tell_too_and_nothing_shown_is_one_share(clean, tmp_path):
     assert len(shares_of(clean, copies, 0)[0][0].clean.facts) == CLEAN // 2
 
 
-def test_one_clean_part_cannot_be_halved(tmp_path):
+def test_where_there_are_no_halves_what_shows_a_photo_is_left_out(tmp_path):
     alone = write_scan(tmp_path / "alone", [part("clean-0", image=surface(0))])
-    made = painted(tmp_path / "made", [{"background": "clean-0"}])
-    with pytest.raises(InputError, match="of one group"):
-        shares_of(alone, made, 0)
+    made = painted(tmp_path / "made", [{"background": "clean-0"}, {}])
+    shares, left = shares_of(alone, made, 0)
+    assert left == 1
+    assert [share.made.dataset.ids for share in shares] == [("made-1",)]
+    assert shares[0].clean is alone
+    assert shares_of(alone, made.select([0]), 0) == ((), 1)
 
 
 def test_copies_of_what_is_learned_are_not_taken_for_new_ones(tmp_path):

@@ -1,10 +1,12 @@
 """knn and what all detectors share: forms, files, the coreset against brute force."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 from flawsmith.errors import InputError
@@ -164,8 +166,6 @@ def test_what_cannot_be_learned_from_is_refused(tmp_path):
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
-    from safetensors.torch import save_file
-
     path = tmp_path / "other.safetensors"
     save_file({"a": torch.zeros(1)}, path, {"flawsmith": '{"kind": "gen"}'})
     with pytest.raises(InputError, match="no detector of flawsmith"):
@@ -173,6 +173,49 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="not flawsmith's"):
         load_detector(path)
+
+
+def stranger(path, name, form=(64, 64, 1), layout=None, **settings):
+    """Write a file that says it is a saved detector and holds two numbers."""
+    config = {"name": name, "form": dict(zip(("height", "width", "channels"), form, strict=True)),
+              "settings": settings, "layout": layout or {}}  # fmt: skip
+    facts = {"kind": "detector", "config": config}
+    save_file({"patches": torch.zeros(1, 2)}, path, {"flawsmith": json.dumps(facts)})
+    return path
+
+
+def test_a_strangers_file_takes_no_more_memory_than_it_holds(tmp_path):
+    path = tmp_path / "stranger.safetensors"
+    huge = {"rows": 10**9, "columns": 10**6}
+    with pytest.raises(InputError, match=r"patches is \[1, 2\], its settings want \[1000000000, "):
+        load_detector(stranger(path, "knn", layout=huge), "cpu")
+    for name in ("ganomaly", "advae", "cvae", "alad"):
+        file = stranger(path, name, (4096, 4096, 3), width=512, latent=4096)
+        with pytest.raises(InputError, match="its settings want"):
+            load_detector(file, "cpu")
+        with pytest.raises(InputError, match="width"):
+            load_detector(stranger(path, name, width=10**9), "cpu")
+    for rows in (10**30, -1, "many", None):
+        with pytest.raises(InputError, match="no detector of flawsmith"):
+            load_detector(stranger(path, "knn", layout={"rows": rows, "columns": 2}), "cpu")
+    with pytest.raises(InputError, match="timm has no network 'hf-hub:a/b'"):
+        load_detector(stranger(path, "padim", backbone="hf-hub:a/b", weights="random"), "cpu")
+
+
+def test_what_cannot_be_learned_is_refused_before_any_fit():
+    detector = open_detector("knn", SMALL, "cpu")
+    detector.check(Form(64, 64, 1), 2)
+    assert detector.form is None
+    for name, form, count, told in (
+        ("knn", (64, 64, 1), 1, "1 clean pictures; knn needs at least 2"),
+        ("alad", (32, 32, 1), 2, "2 clean pictures; alad needs at least 3"),
+        ("alad", (36, 44, 1), 9, "cannot take pictures of 44x36, grey"),
+        ("cvae", (36, 40, 3), 9, "multiples of 8"),
+        ("cpc", (32, 32, 1), 9, "smaller than a tile"),
+        ("padim", (64, 64, 1), 100, "100 clean pictures; padim needs at least 101"),
+    ):
+        with pytest.raises(InputError, match=told):
+            open_detector(name, {}, "cpu").check(Form(*form), count)
 
 
 def test_pictures_are_brought_to_a_form():

@@ -25,8 +25,10 @@ class AdvaeSettings(LearnedSettings):
 
     epochs: int = Field(100, ge=1, strict=True, description="how often each clean picture is seen")
     rate: float = Field(1e-3, gt=0, description="learning rate of Adam")
-    width: int = Field(8, ge=1, strict=True, description="channels of the first of four stages")
-    latent: int = Field(32, ge=1, strict=True)
+    width: int = Field(
+        8, ge=1, le=512, strict=True, description="channels of the first of four stages"
+    )
+    latent: int = Field(32, ge=1, le=4096, strict=True)
     prior: float = Field(1.0, gt=0, description="lambda: weight of the KL term, and of G beside T")
     adversarial: float = Field(0.05, ge=0, description="gamma: weight of telling real from made")
     margin_x: float = Field(
@@ -35,7 +37,9 @@ class AdvaeSettings(LearnedSettings):
         description="m_x: squared difference a value that G has to make with T's latents",
     )
     margin_z: float = Field(40.0, ge=0, description="m_z: KL that E has to give to what G made")
-    draws: int = Field(8, ge=1, strict=True, description="L reconstructions whose mean is scored")
+    draws: int = Field(
+        8, ge=1, le=1024, strict=True, description="L reconstructions whose mean is scored"
+    )
 
 
 THESIS = {"width": 32, "latent": 128, "epochs": 100, "batch": 32, "rate": 1e-4}

@@ -33,8 +33,12 @@ class AladSettings(LearnedSettings):
     epochs: int = Field(100, ge=1, strict=True, description="how often each clean picture is seen")
     batch: int = Field(16, ge=2, strict=True, description="32 at 32 pixels, 64 at 64 in the study")
     ema: float = Field(0.99, ge=0, lt=1, description="decay a step of the weights' average")
-    width: int = Field(16, ge=1, strict=True, description="channels after the first halving")
-    latent: int = Field(64, ge=1, strict=True, description="100, 300, 500 or 800 in the study")
+    width: int = Field(
+        16, ge=1, le=512, strict=True, description="channels after the first halving"
+    )
+    latent: int = Field(
+        64, ge=1, le=4096, strict=True, description="100, 300, 500 or 800 in the study"
+    )
     dropout: float = Field(0.2, ge=0, lt=1, description="of the critics' dense and pair layers")
     how: Literal["fm", "l1", "l2", "ch"] = Field("fm", description="the score, see Alad")
     held: float = Field(0.1, gt=0, le=0.5, description="share of the clean pictures to choose by")
@@ -148,13 +152,16 @@ class Alad(Learned):
     name: ClassVar[str] = "alad"
     maps: ClassVar[bool] = False
     averaged: ClassVar[bool] = False
-    fewest: ClassVar[int] = 3
 
     def __init__(
         self, settings: AladSettings, device: str = "auto", folder: Path | None = None
     ) -> None:
         super().__init__(settings, device, folder)
         self.settings = settings
+
+    @property
+    def fewest(self) -> int:
+        return 3
 
     def _build(self, form: Form) -> nn.Module:
         own = self.settings

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from flawsmith import __version__
@@ -22,6 +23,8 @@ from flawsmith.train.devices import pick_device
 from flawsmith.train.weights import load_into, read_tensors
 
 KIND = "detector"
+# What a file's facts that are not a detector's can bring about while it is built.
+BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,20 +42,21 @@ class Scored:
 class DetectorSettings(Settings):
     """What every detector can be told."""
 
-    seed: int = Field(0, ge=0, strict=True)
-    portion: int = Field(16, ge=1, strict=True, description="pictures that are scored at once")
+    seed: int = Field(0, ge=0, lt=2**63, strict=True)
+    portion: int = Field(
+        16, ge=1, le=4096, strict=True, description="pictures that are scored at once"
+    )
 
 
 class Detector(ABC):
     """A detector. ``network`` holds all that fitting found, so a saved one is its tensors.
 
-    name: by which ``registry`` knows it. maps: whether it tells where. fewest: clean pictures that
-    it needs at least. form: of the pictures that it was fitted on, None before.
+    name: by which ``registry`` knows it. maps: whether it tells where. form: of the pictures that
+    it was fitted on, None before.
     """
 
     name: ClassVar[str]
     maps: ClassVar[bool]
-    fewest: ClassVar[int] = 2
 
     def __init__(self, settings: DetectorSettings, device: str = "auto") -> None:
         self.given = settings
@@ -60,21 +64,32 @@ class Detector(ABC):
         self.form: Form | None = None
         self.network: nn.Module | None = None
 
+    @property
+    def fewest(self) -> int:
+        """Clean pictures that it needs at least."""
+        return 2
+
+    def check(self, form: Form, count: int) -> None:
+        """Raise InputError if it cannot learn from ``count`` pictures of a form; fits nothing.
+
+        There may be too few, the network may not take the form, settings may not fit each other,
+        or an extra may be missing. It takes no memory for weights.
+        """
+        self._check_count(count)
+        self._check(form)
+
     def fit(self, clean: Pictures, *, counted: int | None = None) -> None:
         """Learn what clean pictures look like: uint8 (H, W) or (H, W, 3) RGB, all alike.
 
         counted: pictures that an epoch counts, at least 1; all of them unless given. So detectors
         that learn from more pictures and from fewer can be trained for as many steps. Raises
-        InputError for fewer than ``fewest`` pictures and for pictures of several forms.
+        InputError as ``check`` does, and for pictures of several forms.
         """
         if counted is not None and counted < 1:
             raise ValueError(f"{counted} pictures counted")
-        if len(clean) < self.fewest:
-            raise InputError(
-                f"{len(clean)} clean pictures; {self.name} needs at least {self.fewest}",
-                mend="name more clean images, or another detector",
-            )
+        self._check_count(len(clean))
         form = Form.of(clean[0])
+        self._check(form)
         self.network = self._fit(clean, form, counted or len(clean))
         self.form = form
 
@@ -107,7 +122,17 @@ class Detector(ABC):
         save_weights(path, network, facts)
 
     def restore(self, path: Path, form: Form, layout: dict[str, Any]) -> None:
-        """Take up the tensors of a saved detector of these settings; raises InputError."""
+        """Take up the tensors of a saved detector of these settings; raises InputError.
+
+        The file may be a stranger's: its shapes must be those of the settings before any memory is
+        taken, so a small file cannot ask for more than it holds.
+        """
+        try:
+            with self._weightless():
+                outline = self._empty(form, layout)
+        except BROKEN as error:
+            raise InputError("no detector of flawsmith", where=path) from error
+        check_shapes(path, outline)
         network = self._empty(form, layout)
         load_into(network, read_tensors(path, {}), path)
         self.form, self.network = form, network.to(self.device)
@@ -117,6 +142,22 @@ class Detector(ABC):
         """Bytes of all tensors that a saved detector holds."""
         tensors = self._ready()[1].state_dict().values()
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def _check_count(self, count: int) -> None:
+        if count < self.fewest:
+            raise InputError(
+                f"{count} clean pictures; {self.name} needs at least {self.fewest}",
+                mend="name more clean images, or another detector",
+            )
+
+    def _check(self, form: Form) -> None:
+        """Raise InputError unless the network can be built for pictures of a form."""
+        with self._weightless():
+            self._empty(form, {})
+
+    def _weightless(self) -> AbstractContextManager[object]:
+        """Let networks be built without memory for their weights."""
+        return torch.device("meta")
 
     @abstractmethod
     def _fit(self, clean: Pictures, form: Form, counted: int) -> nn.Module:
@@ -143,6 +184,21 @@ class Detector(ABC):
         for start in range(0, len(pictures), self.given.portion):
             part = planes(pictures[start : start + self.given.portion], form)
             yield floats(torch.from_numpy(part).to(self.device))
+
+
+def check_shapes(path: Path, outline: nn.Module) -> None:
+    """Raise InputError unless a safetensors file holds a module's tensors, by its header alone."""
+    with safe_open(path, framework="pt") as file:
+        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    wanted = {name: list(value.shape) for name, value in outline.state_dict().items()}
+    different = sorted(n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n))
+    if different:
+        name = different[0]
+        raise InputError(
+            f"no detector of flawsmith: {name} is {found.get(name, 'missing')}, "
+            f"its settings want {wanted.get(name, 'none')}",
+            where=path,
+        )
 
 
 @contextmanager

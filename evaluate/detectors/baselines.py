@@ -74,6 +74,9 @@ class Pixels(Detector):
         assert isinstance(network, Bank)
         return nearest(self._small(x), network.patches), None
 
+    def _check(self, form: Form) -> None:
+        """Any form will do."""
+
     def _layout(self, network: nn.Module) -> dict[str, Any]:
         assert isinstance(network, Bank)
         return {"rows": network.patches.shape[0], "columns": network.patches.shape[1]}

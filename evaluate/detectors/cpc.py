@@ -29,14 +29,22 @@ class CpcSettings(LearnedSettings):
 
     epochs: int = Field(20, ge=1, strict=True, description="how often each clean picture is seen")
     rate: float = Field(1e-3, gt=0, description="learning rate of Adam")
-    tile: int = Field(64, ge=16, strict=True, description="side of what is looked at at once")
-    patch: int = Field(16, ge=8, multiple_of=2, strict=True, description="side of a patch")
+    tile: int = Field(
+        64, ge=16, le=4096, strict=True, description="side of what is looked at at once"
+    )
+    patch: int = Field(16, ge=8, le=2048, multiple_of=2, strict=True, description="side of a patch")
     encoder: Literal["small", "resnet18v2", "resnet50v2", "densenet"] = "small"
-    values: int = Field(64, ge=1, strict=True, description="of an embedding")
+    values: int = Field(64, ge=1, le=4096, strict=True, description="of an embedding")
     context: bool = Field(False, description="predict from a PixelCNN over the rows above")
-    skip: int = Field(1, ge=0, strict=True, description="rows left out: they overlap the next one")
-    ahead: int = Field(5, ge=1, strict=True, description="rows predicted at most, a matrix each")
-    negatives: int = Field(128, ge=1, strict=True, description="clean patches to score against")
+    skip: int = Field(
+        1, ge=0, le=64, strict=True, description="rows left out: they overlap the next one"
+    )
+    ahead: int = Field(
+        5, ge=1, le=64, strict=True, description="rows predicted at most, a matrix each"
+    )
+    negatives: int = Field(
+        128, ge=1, le=65536, strict=True, description="clean patches to score against"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "CpcSettings":

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
-NAMES = ("AUROC", "AP", "F1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +19,6 @@ class Ranking:
     order: NDArray[np.int64]
     ends: NDArray[np.int64]
     anomalous: NDArray[np.bool_]
-    thresholds: Values
 
     @staticmethod
     def of(anomalous: NDArray[np.bool_], scores: Values) -> "Ranking":
@@ -28,7 +26,7 @@ class Ranking:
         order = np.argsort(-scores, kind="stable")
         ranked = scores[order]
         ends = np.flatnonzero(np.append(np.diff(ranked) != 0, True))
-        return Ranking(order, ends, anomalous[order], ranked[ends])
+        return Ranking(order, ends, anomalous[order])
 
 
 def figures(ranking: Ranking, weights: Values) -> Values:
@@ -50,12 +48,6 @@ def figures(ranking: Ranking, weights: Values) -> Values:
     auroc = (np.diff(false, axis=1, prepend=start) * (recall + before) / 2).sum(axis=1)
     found = np.stack([auroc, (steps * precision).sum(axis=1), _f1(hits, alarms).max(axis=1)], 1)
     return np.where(both, found, np.nan)
-
-
-def best_threshold(ranking: Ranking) -> float:
-    """Return the highest threshold with the best F1: at or above it is called anomalous."""
-    hits, alarms = counts(ranking, np.ones((1, len(ranking.order))))
-    return float(ranking.thresholds[_f1(hits, alarms)[0].argmax()])
 
 
 def counts(ranking: Ranking, weights: Values) -> tuple[Values, Values]:

@@ -27,8 +27,12 @@ class CvaeSettings(LearnedSettings):
 
     epochs: int = Field(100, ge=1, strict=True, description="how often each clean picture is seen")
     rate: float = Field(1e-3, gt=0, description="learning rate of Adam")
-    width: int = Field(8, ge=1, strict=True, description="channels of the first of four stages")
-    latent: int = Field(32, ge=1, strict=True, description="values of the mean; its dense has 4x")
+    width: int = Field(
+        8, ge=1, le=512, strict=True, description="channels of the first of four stages"
+    )
+    latent: int = Field(
+        32, ge=1, le=4096, strict=True, description="values of the mean; its dense has 4x"
+    )
     prior: float = Field(1.0, ge=0, description="weight of the KL term beside the squared error")
 
 

@@ -1,6 +1,6 @@
-"""How well scores tell defects from clean images: AUROC, average precision, F1, with intervals.
+"""Scores of images, and a figure of them with its interval.
 
-Values are scikit-learn's; an interval draws groups of images with replacement, photos of one part
+An interval draws groups of images with replacement, photos of one part
 together, as ``evaluate.paired`` does, and says what other parts would have given. What another
 training of the detector would give is not in it.
 """
@@ -11,17 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import (  # type: ignore[import-untyped]
-    average_precision_score,
-    roc_auc_score,
-)
 
 from flawsmith.errors import InputError
-from flawsmith.evaluate.detectors import curves
-from flawsmith.evaluate.paired import ENOUGH_GROUPS, codes, interval_of, weightings
+from flawsmith.evaluate.paired import ENOUGH_GROUPS, interval_of
 
 Values = NDArray[np.float64]
 DRAWS = 2000
+# With a smaller share of draws that have a figure, its interval is said to be doubtful.
+USABLE = 0.9
 # Numbers held at a time by the curves of draws.
 BLOCK = 1_000_000
 
@@ -101,39 +98,6 @@ class Scores:
             )
 
 
-def figures(told: Scores, seed: int = 0, draws: int = DRAWS) -> tuple[Figure, ...]:
-    """Return AUROC, AP (average precision) and F1 at its best threshold, each with its interval.
-
-    The threshold of F1 is the best on these very images, so F1 flatters; a draw has its own.
-    Raises InputError as ``Scores.check`` does.
-    """
-    told.check()
-    ranking = curves.Ranking.of(told.anomalous, told.scores)
-    whole = curves.figures(ranking, np.ones((1, len(told.scores))))[0]
-    values = [
-        float(roc_auc_score(told.anomalous, told.scores)),
-        float(average_precision_score(told.anomalous, told.scores)),
-        float(whole[2]),
-    ]
-    drawn = drawn_figures(told, ranking, seed, draws)
-    return tuple(
-        interval(name, np.array([value]), drawn[:, i], told)
-        for i, (name, value) in enumerate(zip(curves.NAMES, values, strict=True))
-    )
-
-
-def drawn_figures(told: Scores, ranking: curves.Ranking, seed: int, draws: int) -> Values:
-    """Return (draws, 3): the figures of each draw of groups; the same draws for the same groups."""
-    numbers = codes(told.groups)
-    count, block = int(numbers.max()) + 1, max(1, BLOCK // len(numbers))
-    return np.concatenate(
-        [
-            curves.figures(ranking, weights[:, numbers])
-            for weights in weightings(count, seed, draws, block * count)
-        ]
-    )
-
-
 def interval(
     name: str, by_seed: Values, drawn: Values, told: Scores, *others: Scores, seed: int = 0
 ) -> Figure:
@@ -150,6 +114,9 @@ def interval(
         # What trainings differ by is added on either side, where a share may have no room.
         ends = interval_of(usable, by_seed, seed)
         low, high = np.clip(ends, -1.0 if " less " in name else 0.0, 1.0).tolist()
+    doubts = [few_groups(one) for one in (told, *others)]
+    if len(usable) < USABLE * len(drawn):
+        doubts.append(f"{len(usable)} of {len(drawn)} draws of groups have this figure")
     found = int(told.anomalous.sum())
     return Figure(
         name=name,
@@ -160,7 +127,7 @@ def interval(
         clean=len(told.groups) - found,
         groups=len(set(told.groups)),
         draws=len(usable),
-        warning="; ".join(dict.fromkeys(filter(None, map(few_groups, (told, *others))))),
+        warning="; ".join(dict.fromkeys(filter(None, doubts))),
     )
 
 

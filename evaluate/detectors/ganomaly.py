@@ -28,8 +28,10 @@ BETAS = (0.5, 0.999)
 class GanomalySettings(LearnedSettings):
     """Sizes and weights of GANomaly."""
 
-    width: int = Field(16, ge=1, strict=True, description="channels after the first halving")
-    latent: int = Field(64, ge=1, strict=True, description="32 to 1024 in the thesis")
+    width: int = Field(
+        16, ge=1, le=512, strict=True, description="channels after the first halving"
+    )
+    latent: int = Field(64, ge=1, le=4096, strict=True, description="32 to 1024 in the thesis")
     adversarial: float = Field(1.0, ge=0, description="weight of feature matching")
     contextual: float = Field(50.0, ge=0, description="weight of the reconstruction's L1")
     encoded: float = Field(1.0, ge=0, description="weight of the latents' squared distance")
@@ -143,8 +145,8 @@ class GanomalyTask(DetectorTask):
 class Ganomaly(Learned):
     """Score ||G_E(x) - E(G(x))||_1 (eq. 5, not divided by its length). It has no map.
 
-    The paper scales the scores of a test set to [0, 1] (eq. 6); ``scaled`` does so. Scores
-    themselves stay as they are, or one image's would depend on the others.
+    The paper scales the scores of a test set to [0, 1] (eq. 6). Here they stay as they are, or one
+    image's would depend on the others.
     """
 
     name: ClassVar[str] = "ganomaly"
@@ -166,12 +168,6 @@ class Ganomaly(Learned):
     def _score(self, network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
         z, _, again = network(x)
         return (z - again).abs().sum(dim=1), None
-
-
-def scaled(scores: Tensor) -> Tensor:
-    """Return (N,) scores of a set, the least as 0 and the largest as 1 (eq. 6); all 0 if alike."""
-    low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else torch.zeros_like(scores)
 
 
 def normal(module: nn.Module) -> None:

@@ -5,7 +5,6 @@ that passes 95% of real clean images is found anew in each draw.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,53 +31,55 @@ MADE = (
     ALARMED,
 )
 NAMES = (*REAL, *MADE)
+# What a detector says of the real images, and of the synthetic ones that it judges.
+Told = tuple[Scores, Scores]
 
 
-def tabulate(real: Scores, made: Scores | None, seed: int, draws: int) -> tuple[Values, Values]:
+def tabulate(real: Scores, made: Sequence[Told], seed: int, draws: int) -> tuple[Values, Values]:
     """Return (F,) the figures in the order of ``NAMES``, and (draws, F) those of each draw.
 
     found: the share of defects above the threshold that passes 95% of real clean images. The
     synthetic ones stand against the real clean images. synthetic clean alarmed: the share of
     synthetic clean images above that threshold. nan where there are no such images.
+
+    made: shares of the synthetic images, each judged by a detector of its own: what that one says
+    of the real images, and of its share. Their figures are means over the shares, which weigh as
+    much as they hold images of the kind. Groups are drawn once, from all shares together.
     """
-    first = codes(real.groups)
-    second = codes(made.groups) if made is not None else None
-    ones = np.ones((1, len(real.groups)))
-    whole = _figures(real, made, ones, np.ones((1, len(made.groups))) if made else None)[0]
-    rows = max(1, BLOCK // max(len(real.groups), len(made.groups) if made else 0))
-    drawn = _drawn(first, seed, draws, rows)
-    others = _drawn(second, seed + 1, draws, rows) if second is not None else repeat(None)
-    return whole, np.concatenate(
-        [_figures(real, made, own, other) for own, other in zip(drawn, others, strict=False)]
+    numbers = codes(real.groups)
+    others = codes([group for _, own in made for group in own.groups])
+    whole = _figures(real, made, np.ones((1, len(numbers))), np.ones((1, len(others))))[0]
+    rows = max(1, BLOCK // max(len(numbers), len(others)))
+    drawn = zip(
+        _drawn(numbers, seed, draws, rows), _drawn(others, seed + 1, draws, rows), strict=True
     )
-
-
-def merged(
-    whole: tuple[Values, Values], shares: Sequence[tuple[Values, Values]], made: Sequence[Scores]
-) -> tuple[Values, Values]:
-    """Return what ``tabulate`` does: real figures of ``whole``, synthetic ones of the shares' mean.
-
-    A share weighs as much as it has synthetic images of the kind that a figure is about.
-    """
-    found = [np.array(part) for part in whole]
-    for i, name in enumerate(NAMES):
-        if name not in MADE:
-            continue
-        kind = name != ALARMED
-        weights = np.array([float((own.anomalous == kind).sum()) for own in made])
-        used = np.flatnonzero(weights).tolist()
-        if len(used):
-            for part, values in enumerate(found):
-                told = np.stack([shares[j][part][..., i] for j in used])
-                values[..., i] = np.average(told, axis=0, weights=weights[used])
-    return found[0], found[1]
+    return whole, np.concatenate([_figures(real, made, own, other) for own, other in drawn])
 
 
 def _drawn(numbers: NDArray[np.int64], seed: int, draws: int, rows: int) -> Iterator[Values]:
     """Yield (some, N): how often each image counts, ``rows`` draws of its groups at a time."""
-    groups = int(numbers.max()) + 1
+    groups = int(numbers.max(initial=0)) + 1
     for weights in weightings(groups, seed, draws, rows * groups):
         yield weights[:, numbers]
+
+
+def _figures(real: Scores, made: Sequence[Told], weights: Values, others: Values) -> Values:
+    """Return (D, F) under weights (D, N) of the real and (D, M) of all synthetic images."""
+    found = _of_share(real, None, weights, None)
+    tops, bottoms = (np.zeros((len(weights), len(NAMES))) for _ in range(2))
+    start = 0
+    for judged, own in made:
+        part = others[:, start : start + len(own.groups)]
+        start += len(own.groups)
+        values = _of_share(judged, own, weights, part)
+        flawed, good = (part[:, own.anomalous == kind].sum(axis=1) for kind in (True, False))
+        for i, name in enumerate(NAMES):
+            held = np.where(np.isnan(values[:, i]), 0.0, good if name == ALARMED else flawed)
+            tops[:, i] += held * np.nan_to_num(values[:, i])
+            bottoms[:, i] += held
+    synthetic = np.array([name in MADE for name in NAMES])
+    mean = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms > 0)
+    return np.where(synthetic, mean, found)
 
 
 def threshold(scores: Values, weights: Values) -> Values:
@@ -116,7 +117,7 @@ def share_above(scores: Values, weights: Values, limits: Values) -> Values:
     return np.asarray(np.divide(above, total, out=np.full(len(above), np.nan), where=usable))
 
 
-def _figures(real: Scores, made: Scores | None, weights: Values, others: Values | None) -> Values:
+def _of_share(real: Scores, made: Scores | None, weights: Values, others: Values | None) -> Values:
     """Return (D, F) under weights (D, N) of the real and (D, M) of the synthetic images."""
     found = np.full((len(weights), len(NAMES)), np.nan)
     found[:, :3] = curve_figures(Ranking.of(real.anomalous, real.scores), weights)

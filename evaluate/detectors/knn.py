@@ -26,9 +26,13 @@ class KnnSettings(DetectorSettings):
     """Which patches are kept."""
 
     share: float = Field(0.1, gt=0, le=1, description="of the clean patches, kept in the bank")
-    most: int = Field(2048, ge=1, strict=True, description="patches in the bank at most")
-    pool: int = Field(32768, ge=1, strict=True, description="patches to choose from at most")
-    blur: float = Field(4.0, ge=0, description="deviation, in pixels, by which maps are smoothed")
+    most: int = Field(2048, ge=1, le=2**20, strict=True, description="patches in the bank at most")
+    pool: int = Field(
+        32768, ge=1, le=2**24, strict=True, description="patches to choose from at most"
+    )
+    blur: float = Field(
+        4.0, ge=0, le=256, description="deviation, in pixels, by which maps are smoothed"
+    )
 
 
 class Bank(nn.Module):
@@ -94,6 +98,9 @@ class Knn(Detector):
         away = nearest(patches, network.patches).view(len(x), 1, *found.shape[2:])
         maps = F.interpolate(away, size=x.shape[2:], mode="bilinear", align_corners=False)
         return away.flatten(1).amax(dim=1), blurred(maps, self.settings.blur)[:, 0]
+
+    def _check(self, form: Form) -> None:
+        """Any form will do."""
 
     def _layout(self, network: nn.Module) -> dict[str, Any]:
         assert isinstance(network, Bank)

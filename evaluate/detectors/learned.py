@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from flawsmith.errors import InputError
+from flawsmith.errors import InputError, Interrupted
 from flawsmith.evaluate.detectors.base import Detector, DetectorSettings, exactly, floats
 from flawsmith.evaluate.detectors.frames import Form, Pictures, planes
 from flawsmith.sample import Image
@@ -150,7 +150,14 @@ class Learned(Detector):
             yield self.folder
             return
         with TemporaryDirectory(prefix="flawsmith-") as made:
-            yield Path(made) / "run"
+            try:
+                yield Path(made) / "run"
+            except Interrupted as error:
+                # The loop's own words promise that the run goes on.
+                raise Interrupted(
+                    f"{self.name}: stopped, and nothing of its training was kept; "
+                    "--runs DIR keeps it, and the same command goes on there"
+                ) from error
 
 
 def average_statistics(network: nn.Module) -> None:
@@ -178,10 +185,3 @@ def halvings(form: Form, least: int = 2) -> int:
             mend=f"sides of at least {GRID * 2**least} pixels that are multiples of {unit}",
         )
     return count
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Return the numbers of a network as Keras counts them: BatchNorm's running ones, too."""
-    named = module.named_buffers()
-    running = sum(b.numel() for name, b in named if name.endswith(("running_mean", "running_var")))
-    return running + sum(parameter.numel() for parameter in module.parameters())

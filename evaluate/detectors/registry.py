@@ -11,26 +11,26 @@ from flawsmith.evaluate.detectors.frames import Form
 from flawsmith.settings import load_settings
 from flawsmith.train.runs import read_weights_facts
 
-# Name -> module and what its classes begin with.
+# Name -> module, what its classes begin with, and whether it is trained by gradient.
 PLACES = {
-    "brightness": ("baselines", "Brightness"),
-    "pixels": ("baselines", "Pixels"),
-    "knn": ("knn", "Knn"),
-    "ganomaly": ("ganomaly", "Ganomaly"),
-    "cvae": ("cvae", "Cvae"),
-    "advae": ("advae", "Advae"),
-    "alad": ("alad", "Alad"),
-    "cpc": ("cpc", "Cpc"),
-    "patchcore": ("wrapped", "Patchcore"),
-    "padim": ("wrapped", "Padim"),
-    "dfm": ("wrapped", "Dfm"),
-    "fastflow": ("wrapped_learned", "Fastflow"),
-    "stfpm": ("wrapped_learned", "Stfpm"),
-    "reverse_distillation": ("wrapped_learned", "ReverseDistillation"),
+    "brightness": ("baselines", "Brightness", False),
+    "pixels": ("baselines", "Pixels", False),
+    "knn": ("knn", "Knn", False),
+    "ganomaly": ("ganomaly", "Ganomaly", True),
+    "cvae": ("cvae", "Cvae", True),
+    "advae": ("advae", "Advae", True),
+    "alad": ("alad", "Alad", True),
+    "cpc": ("cpc", "Cpc", True),
+    "patchcore": ("wrapped", "Patchcore", False),
+    "padim": ("wrapped", "Padim", False),
+    "dfm": ("wrapped", "Dfm", False),
+    "fastflow": ("wrapped_learned", "Fastflow", True),
+    "stfpm": ("wrapped_learned", "Stfpm", True),
+    "reverse_distillation": ("wrapped_learned", "ReverseDistillation", True),
 }
 NAMES = tuple(PLACES)
-# Trained by gradient, in a run folder.
-TRAINED = ("ganomaly", "cvae", "advae", "alad", "cpc", "fastflow", "stfpm", "reverse_distillation")
+# In a run folder.
+TRAINED = tuple(name for name, (_, _, trained) in PLACES.items() if trained)
 PRESETS = ("small", "thesis")
 
 
@@ -52,12 +52,12 @@ def open_detector(
         raise InputError(f"no preset {preset!r}", mend=f"one of {', '.join(PRESETS)}")
     if name not in NAMES:
         raise InputError(f"no detector {name!r}", mend=f"one of {', '.join(NAMES)}")
-    place, kind = PLACES[name]
+    place, kind, trained = PLACES[name]
     module = import_module(f"flawsmith.evaluate.detectors.{place}")
     start = getattr(module, "THESIS", {}) if preset == "thesis" else {}
     model = getattr(module, f"{kind}Settings")
     chosen = load_settings(model, None, {**start, **(settings or {})})
-    where = {"folder": folder} if name in TRAINED else {}
+    where = {"folder": folder} if trained else {}
     detector = getattr(module, kind)(chosen, device, **where)
     assert isinstance(detector, Detector)
     return detector
@@ -72,7 +72,8 @@ def load_detector(path: Path, device: str = "auto") -> Detector:
             raise ValueError(facts.get("kind"))
         form = Form(**config["form"])
         detector = open_detector(str(config["name"]), config["settings"], device)
-        detector.restore(path, form, dict(config["layout"]))
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        layout = dict(config["layout"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("no detector of flawsmith", where=path) from error
+    detector.restore(path, form, layout)
     return detector

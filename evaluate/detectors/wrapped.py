@@ -1,41 +1,41 @@
 """anomalib's detectors behind the one interface: patchcore, padim, dfm (this module) and others.
 
 The extra ``detect``; nothing of anomalib is loaded before one of them is asked for. Its networks
-are used without Lightning. ``BACKBONES`` says which backbones each of them takes.
+are used without Lightning. ``backbones.BACKBONES`` says which backbones each of them takes.
 """
 
 from abc import abstractmethod
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from flawsmith.errors import InputError
+from flawsmith.evaluate.detectors.backbones import (
+    LITE0,
+    building,
+    check_backbone,
+    check_takes,
+    check_weights,
+    fill,
+    shown,
+    timm_name,
+    torch_model,
+)
 from flawsmith.evaluate.detectors.base import Detector, DetectorSettings, exactly
 from flawsmith.evaluate.detectors.coreset import greedy_k_center
 from flawsmith.evaluate.detectors.frames import Form, Pictures
 from flawsmith.seeding import rng
-from flawsmith.train.backbone import ARCHITECTURE, lite0_tensors
 from flawsmith.train.starting import starting_from
-from flawsmith.train.weights import read_tensors
 
-LITE0 = "lite0"
-INSTALL = "pip install 'anomalib>=2.7'"
-# Of ImageNet, for values in [0, 1]: what most of timm's networks were trained on.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Which backbones the networks of anomalib 2.7 take: any of timm's, or these.
-BACKBONES: dict[str, tuple[str, ...]] = {
-    "patchcore": (),
-    "padim": (),
-    "dfm": (),
-    "stfpm": (),
-    "fastflow": ("resnet18", "wide_resnet50_2"),
-    "reverse_distillation": ("resnet18", "resnet50", "wide_resnet50_2"),
+# Depths of timm's feature maps: the first, 0, is at half the size or a quarter.
+Layers = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=16)], ...], Field(min_length=1, max_length=8)
+]
+# Kinds of numbers that a saved network's buffers hold.
+KINDS = {
+    str(kind).removeprefix("torch."): kind
+    for kind in (torch.float32, torch.float64, torch.float16, torch.int64, torch.bool)
 }
 
 
@@ -47,72 +47,6 @@ class WrappedSettings(DetectorSettings):
         "offline",
         description="offline (lite0's alone), download, random, or a safetensors file of timm's",
     )
-
-
-def torch_model(name: str) -> Any:
-    """Return the module of anomalib with a method's network; raises InputError without anomalib."""
-    if find_spec("anomalib") is None:
-        raise InputError(f"{name} needs anomalib, which is not installed", mend=INSTALL)
-    return import_module(f"anomalib.models.image.{name}.torch_model")
-
-
-def check_backbone(name: str, backbone: str, weights: str) -> None:
-    """Raise InputError for a backbone that the method does not take, or weights it cannot have."""
-    allowed = BACKBONES[name]
-    if allowed and backbone not in allowed:
-        raise InputError(
-            f"{name} does not take the backbone {backbone!r}", mend=f"one of {', '.join(allowed)}"
-        )
-    if weights == "offline" and backbone != LITE0:
-        raise InputError(
-            f"there are no offline weights of {backbone}",
-            mend="weights download, random, or a safetensors file with timm's names",
-        )
-
-
-def timm_name(backbone: str) -> str:
-    """Return timm's name of a backbone."""
-    return ARCHITECTURE if backbone == LITE0 else backbone
-
-
-def fill(network: nn.Module, backbone: str, weights: str) -> None:
-    """Give a feature network of timm, inside a wrapped one, its weights; random ones stay.
-
-    What the file has beyond the network's (deeper stages, the classifier) is left out. Raises
-    InputError if it lacks any of them.
-    """
-    if weights in ("random", "download"):
-        return
-    if weights == "offline" and backbone == LITE0:
-        tensors = lite0_tensors()
-    else:
-        tensors = read_tensors(Path(weights), {})
-    own = network.state_dict()
-    missing = [n for n in own if n not in tensors and not n.endswith("num_batches_tracked")]
-    if missing:
-        raise InputError(
-            f"no weights of {backbone}: {len(missing)} are missing, such as {missing[0]}",
-            where=weights,
-        )
-    network.load_state_dict({name: tensors.get(name, value) for name, value in own.items()})
-
-
-@cache
-def statistics(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and deviation of a network of timm's inputs, values in [0, 1], a colour."""
-    import timm
-
-    known = timm.get_pretrained_cfg(backbone)
-    return (MEAN, STD) if known is None else (tuple(known.mean), tuple(known.std))
-
-
-def shown(x: Tensor, backbone: str) -> Tensor:
-    """Return pictures (N, C, H, W) in [-1, 1] as the backbone wants them, three planes."""
-    x = x.expand(-1, 3, -1, -1)
-    if backbone == LITE0:
-        return x
-    mean, std = torch.tensor(statistics(backbone), device=x.device)[:, None, :, None, None].unbind()
-    return ((x + 1) / 2 - mean) / std
 
 
 def told(found: Any) -> tuple[Tensor, Tensor | None]:
@@ -137,7 +71,7 @@ def grow(network: nn.Module, buffers: dict[str, Any]) -> None:
     for name, (kind, *shape) in buffers.items():
         if name in own and own[name] != [kind, *shape]:
             owner, _, last = name.rpartition(".")
-            made = torch.zeros(shape, dtype=getattr(torch, kind))
+            made = torch.zeros(shape, dtype=KINDS[kind])
             setattr(network.get_submodule(owner), last, made)
 
 
@@ -161,12 +95,18 @@ class WrappedFitted(Detector):
         """Fit what was collected."""
 
     def _made(self, *, filled: bool) -> nn.Module:
-        with starting_from(self.wrapped.seed, self.name):
-            network = self._build(filled and self.wrapped.weights == "download")
+        own = self.wrapped
+        with starting_from(own.seed, self.name), building(self.name, own.backbone):
+            network = self._build(filled and own.weights == "download")
         if filled:
             inner: Any = network.get_submodule("feature_extractor.feature_extractor")
-            fill(inner, self.wrapped.backbone, self.wrapped.weights)
+            fill(inner, own.backbone, own.weights)
         return network
+
+    def _check(self, form: Form) -> None:
+        check_weights(self.wrapped.weights)
+        with self._weightless():
+            check_takes(self.name, self._made(filled=False), form, self.wrapped.backbone)
 
     def _fit(self, clean: Pictures, form: Form, counted: int) -> nn.Module:
         network = self._made(filled=True).to(self.device).train()
@@ -193,9 +133,9 @@ class WrappedFitted(Detector):
 class PatchcoreSettings(WrappedSettings):
     """Of PatchCore (Roth 2022)."""
 
-    layers: tuple[int, ...] = Field((2, 3), description="depths of timm's feature maps, 1 at 1/4")
+    layers: Layers = Field((2, 3), description="depths of timm's feature maps, 1 at 1/4")
     share: float = Field(0.1, gt=0, le=1, description="of the clean patches, kept")
-    neighbours: int = Field(9, ge=1, description="that weigh the image's score (eq. 7)")
+    neighbours: int = Field(9, ge=1, le=4096, description="that weigh the image's score (eq. 7)")
 
 
 class Patchcore(WrappedFitted):
@@ -231,12 +171,16 @@ class Patchcore(WrappedFitted):
 class PadimSettings(WrappedSettings):
     """Of PaDiM (Defard 2021)."""
 
-    layers: tuple[int, ...] = Field((1, 2, 3), description="depths of timm's feature maps")
-    features: int = Field(100, ge=1, description="channels kept, drawn at random")
+    layers: Layers = Field((1, 2, 3), description="depths of timm's feature maps")
+    features: int = Field(100, ge=1, le=65536, description="channels kept, drawn at random")
 
 
 class Padim(WrappedFitted):
-    """anomalib's PaDiM; it wants more clean pictures than kept channels, or is singular."""
+    """anomalib's PaDiM.
+
+    Of a place's kept channels it takes the covariance over the clean pictures, so it needs more of
+    these than channels: else that is singular but for the 0.01 on its diagonal.
+    """
 
     name: ClassVar[str] = "padim"
     maps: ClassVar[bool] = True
@@ -252,6 +196,10 @@ class Padim(WrappedFitted):
         )
         return made
 
+    @property
+    def fewest(self) -> int:
+        return self.settings.features + 1
+
     def _conclude(self, network: Any) -> None:
         network.fit()
 
@@ -259,8 +207,8 @@ class Padim(WrappedFitted):
 class DfmSettings(WrappedSettings):
     """Of DFM (Ahuja 2019)."""
 
-    layer: int = Field(3, ge=0, description="depth of timm's feature map")
-    pooling: int = Field(2, ge=1, description="places that are averaged along each side")
+    layer: int = Field(3, ge=0, le=16, description="depth of timm's feature map")
+    pooling: int = Field(2, ge=1, le=1024, description="places that are averaged along each side")
     kept: float = Field(0.97, gt=0, lt=1, description="share of the variance that PCA keeps")
 
 

@@ -6,6 +6,7 @@ models that anomalib had then it is the one with the longest name, and the other
 
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,24 +14,27 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from flawsmith.evaluate.detectors.frames import Form
-from flawsmith.evaluate.detectors.learned import DetectorTask, Learned, LearnedSettings
-from flawsmith.evaluate.detectors.wrapped import (
+from flawsmith.evaluate.detectors.backbones import (
     LITE0,
+    building,
     check_backbone,
+    check_takes,
+    check_weights,
     fill,
     shown,
     timm_name,
-    told,
     torch_model,
 )
+from flawsmith.evaluate.detectors.frames import Form
+from flawsmith.evaluate.detectors.learned import DetectorTask, Learned, LearnedSettings
+from flawsmith.evaluate.detectors.wrapped import Layers, told
 from flawsmith.train.task import Context
 
 
 class WrappedLearnedSettings(LearnedSettings):
     """Which network the features come from, and with which weights."""
 
-    backbone: str = Field("resnet18", description="a name of timm's; see wrapped.BACKBONES")
+    backbone: str = Field("resnet18", description="a name of timm's; see backbones.BACKBONES")
     weights: str = Field(
         "download", description="offline (lite0's alone), download, random, or a safetensors file"
     )
@@ -90,14 +94,21 @@ class WrappedLearned(Learned):
         """Return the method's loss."""
 
     def _build(self, form: Form) -> nn.Module:
-        network = self._network(form, self.wrapped.weights == "download")
+        with building(self.name, self.wrapped.backbone):
+            network = self._network(form, self.wrapped.weights == "download")
         inner = network.get_submodule(self.inner)
         fill(inner, self.wrapped.backbone, self.wrapped.weights)
         network.get_submodule(self.frozen).requires_grad_(False)
         return network
 
     def _empty(self, form: Form, layout: dict[str, Any]) -> nn.Module:
-        return self._network(form, False)
+        with building(self.name, self.wrapped.backbone):
+            return self._network(form, False)
+
+    def _check(self, form: Form) -> None:
+        check_weights(self.wrapped.weights)
+        with self._weightless():
+            check_takes(self.name, self._empty(form, {}), form, self.wrapped.backbone)
 
     def _task(self, network: nn.Module, stack: Tensor) -> DetectorTask:
         optimizer, backbone = self._optimizer(network), self.wrapped.backbone
@@ -111,7 +122,7 @@ class FastflowSettings(WrappedLearnedSettings):
     """Of FastFlow (Yu 2021)."""
 
     rate: float = Field(1e-3, gt=0, description="learning rate of Adam")
-    flows: int = Field(8, ge=1, description="steps of the flow")
+    flows: int = Field(8, ge=1, le=64, description="steps of the flow")
 
 
 class Fastflow(WrappedLearned):
@@ -134,6 +145,12 @@ class Fastflow(WrappedLearned):
         )
         return made
 
+    def _weightless(self) -> AbstractContextManager[object]:
+        # Its constructor asks for a CPU tensor by name, which a meta device does not turn.
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        return FakeTensorMode()
+
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         trained = [p for p in network.parameters() if p.requires_grad]
         return torch.optim.Adam(trained, self.settings.rate, weight_decay=1e-5)
@@ -153,7 +170,7 @@ class StfpmSettings(WrappedLearnedSettings):
         "offline", description="the teacher's: offline (lite0's alone), download, random, or a file"
     )
     rate: float = Field(0.4, gt=0, description="learning rate of SGD, momentum 0.9")
-    layers: tuple[int, ...] = Field((1, 2, 3), description="depths of timm's feature maps")
+    layers: Layers = Field((1, 2, 3), description="depths of timm's feature maps")
 
 
 class Stfpm(WrappedLearned):

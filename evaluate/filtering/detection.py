@@ -80,6 +80,12 @@ def _limits(watch: Watch, planes: Sequence[int]) -> tuple[dict[int, Threshold], 
             notices.append(f"{names[plane]}: not asked whether a detector sees it: {why}")
             continue
         bare = watch.bare(plane)
+        if not len(bare):
+            notices.append(
+                f"{names[plane]}: not asked whether a detector sees it: none of its masks lies "
+                "within a clean image"
+            )
+            continue
         usual = float(np.quantile([entry.value for entry in own], watch.settings.seen))
         limit = min(usual, float(bare.max()))
         limits[plane] = Threshold(names[plane], "seen", limit, len(groups), len(set(groups)))
