@@ -71,7 +71,10 @@ def test_few_groups_are_said():
     told = Scores(scores, scores > 3, ("a", "a", "b", "b", "c", "c", "d", "d"))
     found = figures(told, draws=100)
     assert found[0].value == 1
-    assert found[0].warning == "fewer than 10 groups show defective (2), clean (2)"
+    assert found[0].warning == (
+        "fewer than 10 groups show defective (2), clean (2); "
+        f"{found[0].draws} of 100 draws of groups have this figure"
+    )
     assert found[0].draws < 100  # a draw of clean parts alone has no figure
 
 
