@@ -53,7 +53,7 @@ ARMS: dict[str, Arm] = {
     "cvae": Arm("cvae", TRAINED, steps=400),
     "advae": Arm("advae", TRAINED, steps=300),
     "alad": Arm("alad", TRAINED, steps=400),
-    "cpc": Arm("cpc", NETWORKS, steps=200),
+    "cpc": Arm("cpc", NETWORKS, steps=1200),
     "cpc-context": Arm("cpc", NETWORKS, {"context": True}, 200),
     **{f"alad-{n}": Arm("alad", TRAINED, {"latent": n}, 400) for n in (100, 300, 500, 800)},
 }
