@@ -57,7 +57,7 @@ ARMS: dict[str, Arm] = {
     "cpc-context": Arm("cpc", NETWORKS, {"context": True}, 200),
     **{f"alad-{n}": Arm("alad", TRAINED, {"latent": n}, 400) for n in (100, 300, 500, 800)},
 }
-USUAL = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc")
+USUAL = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad")
 SHOWN = ("AUROC", "AP", "found", "pixel AUROC", "PRO")
 
 
@@ -94,13 +94,14 @@ def measured(name: str, work: Path, seeds: int, preset: str = "") -> dict[str, A
     told.parent.mkdir(parents=True, exist_ok=True)
     config = told.with_suffix(".yaml")
     own = {**arm.settings, **trained(arm, work / "parts" / "train")}
-    config.write_text(json.dumps({"options": {arm.detector: own} if own else {}}) + "\n")
+    settings = {"detectors": [arm.detector], "options": {arm.detector: own} if own else {}}
+    config.write_text(json.dumps(settings) + "\n")
     parts = ("--clean", work / "parts" / "train", "--real", work / "parts" / "test")
-    how = ("--detector", arm.detector, "--side", arm.side, "--seeds", seeds)
+    how = ("--side", arm.side, "--seeds", seeds)
     kept = ("--config", config, "--runs", work / "runs" / told.stem)
     more = ("--add", augmented(work, preset)) if preset else ()
     words = [str(word) for word in (*parts, *how, *kept, *more)]
-    asked = {"words": words, "options": own}
+    asked = {"words": words, "settings": settings}
     answer = json.loads(told.read_text()) if told.is_file() else {}
     if answer.get("asked") != asked:
         answer = {

@@ -43,9 +43,10 @@ def figures_of(job: Job, tables: Sequence[Table], made: Scores | None) -> list[F
         if name in MADE and made is not None:
             about = made.only(name != ALARMED)
             others = [real] if name == DIFFERENCE else [real.only(False)]
-        found.append(
-            interval(name, values[:, i], drawn[:, i], about, *others, seed=job.settings.seed)
-        )
+        one = interval(name, values[:, i], drawn[:, i], about, *others, seed=job.settings.seed)
+        if about is not real and name != ALARMED:  # they stand against the real clean images
+            one = replace(one, clean=len(real.only(False).groups))
+        found.append(one)
     return found
 
 

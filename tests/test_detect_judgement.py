@@ -229,6 +229,10 @@ def test_good_candidates_pass_and_bad_ones_do_not(sets):
         assert not any(figure.name.startswith("AUROC less") for figure in base.figures)
     assert good.figure("AUROC").value > 0.95
     assert good.figure("pixel AUROC").value > 0.9
+    # The synthetic ones stand against the real clean images.
+    counted = good.figure("synthetic AUROC")
+    assert (counted.anomalous, counted.clean) == (12, 24)
+    assert (good.figure(ALARMED).anomalous, good.figure(ALARMED).clean) == (0, 12)
     # A blob is a fiftieth of its picture.
     assert good.mass_real > 0.06
     assert good.mass_made > 0.06
