@@ -13,6 +13,7 @@ from pathlib import Path
 from flawsmith.data.review import Choice, choice_of, with_choice
 from flawsmith.data.tables import jsonl_lines, parse_object
 from flawsmith.errors import InputError
+from flawsmith.studio.locking import writing
 from flawsmith.studio.paths import Roots
 from flawsmith.train.files import replace_file
 
@@ -50,7 +51,7 @@ class Decisions:
 
         Raises Conflict if something else holds by now, and OutputError when it cannot be written.
         """
-        with self._lock:
+        with self._lock, writing(self._path.parent):
             if _signature(self._path) != self._signature:
                 self._read()
             if sample not in self._places:

@@ -117,22 +117,22 @@ class Paint:
 
     async def save(self, request: Request) -> Response:
         order = await asked(request, Order)
-        name = await self.saving.run(request, lambda: self._save(order))
-        return JSONResponse({"id": name, "saved": self.paired.count()})
+        name, saved = await self.saving.run(request, lambda: self._save(order))
+        return JSONResponse({"id": name, "saved": saved})
 
-    def _save(self, order: Order) -> str:
+    def _save(self, order: Order) -> tuple[str, int]:
         background = self.clean.sample(order.picture)
 
-        def make(name: str) -> Sample:
-            sample = self.studio.sample(background, order, name)
+        def make() -> Sample:
+            sample = self.studio.sample(background, order, PREFIX)
             if fault := self.studio.certificate(sample, background):
                 raise InputError(f"not saved, since a filter would reject it: {fault}")
+            if order.picture.startswith(DROP):
+                # A pair must be able to name its background: this one is in no folder yet.
+                self.dropped.add(lambda: _with_planes(background, self.dropped))
             return sample
 
-        if order.picture.startswith(DROP):
-            # A pair must be able to name its background: this one is in no folder yet.
-            self.dropped.add(DROP, lambda _: _with_planes(background, self.dropped), background.id)
-        return self.paired.add(PREFIX, make)
+        return self.paired.add(make, PREFIX)
 
     async def drop(self, request: Request) -> Response:
         content = await request.body()
