@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from flawsmith.data.images import encode_png
 from flawsmith.errors import InputError
 from flawsmith.studio import server
+from flawsmith.studio.clean import Clean
 from flawsmith.studio.guard import Guard, Limits, host_rule, is_loopback
 from flawsmith.studio.opened import open_folder
 from flawsmith.studio.paths import Roots
@@ -25,6 +26,7 @@ from tests.studio_helpers import (
     app_of,
     client_of,
     make_candidates,
+    make_real,
     review_client,
     running,
     spoken,
@@ -190,6 +192,25 @@ def test_a_link_that_leads_out_is_not_followed(tmp_path):
     assert "accepted" not in (tmp_path / "samples.jsonl").read_text()
 
 
+@pytest.mark.parametrize("drop", ["images", "masks"])
+def test_neither_picture_nor_mask_may_lead_out(tmp_path, drop):
+    made = make_candidates(tmp_path / "made")
+    client = review_client(made, tmp_path / "cache")
+    painted_on = Clean(make_real(tmp_path / "real"), 64, Roots([tmp_path / "real"]))
+    name = painted_on.listed()[0][0]
+    foreign = make_candidates(tmp_path / "foreign")
+    for path in (made / drop / "paste_000000.png", tmp_path / "real" / drop / f"{name}.png"):
+        path.unlink()
+        path.symlink_to(foreign / drop / "paste_000000.png")
+    for call in ("tile.jpg", "crop.jpg", "whole.jpg", "look"):
+        found = client.get(f"/c/0/{call}")
+        assert found.status_code == 422
+        assert "leaves the opened folder" in found.json()["error"]
+    with pytest.raises(InputError, match="leaves the opened folder"):
+        painted_on.sample(name)
+    painted_on.close()
+
+
 def test_roots_follow_links_before_they_compare(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -241,7 +262,6 @@ def test_what_is_not_understood_is_said_in_a_line(client):
 
 def test_dropped_files_are_limited(tmp_path):
     from flawsmith.studio import clean
-    from flawsmith.studio.clean import Clean
 
     dropped = Clean(None, 64, Roots([tmp_path]))
     name = dropped.drop(encode_png(np.zeros((20, 30), np.uint8)))

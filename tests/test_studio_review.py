@@ -18,6 +18,7 @@ from flawsmith.errors import InputError
 from flawsmith.evaluate.features import Extractor
 from flawsmith.evaluate.filtering.job import read_accepted
 from flawsmith.evaluate.filtering.reasons import PERSON
+from flawsmith.studio import decisions
 from flawsmith.studio.candidates import Candidates, reserved
 from flawsmith.studio.decisions import Conflict, Decisions
 from flawsmith.studio.opened import open_folder
@@ -84,6 +85,60 @@ def test_two_tabs_do_not_overwrite_each_other(made, tmp_path):
     news = client.get(f"/api/changes/{table['change']}").json()
     assert news["choices"] == {"1": "accepted", "3": "rejected"}
     assert client.get(f"/api/changes/{news['change']}").json()["choices"] == {}
+
+
+@pytest.mark.parametrize("what", ["line", "image", "mask"])
+def test_nobody_decides_on_what_was_made_anew(made, tmp_path, what):
+    client = review_client(made, tmp_path / "cache")
+    assert decide(client, 1, "accepted").status_code == 200
+    assert client.get("/c/1/look").status_code == 200
+    if what == "line":
+        lines = lines_of(made)
+        lines[1]["meta"]["seed"] = "another"
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (made / "samples.jsonl").write_text(text)
+    else:
+        path = made / f"{what}s" / "paste_000001.png"
+        path.write_bytes((made / f"{what}s" / "paste_000003.png").read_bytes())
+        for call in ("tile.jpg", "crop.jpg", "look"):
+            told = client.get(f"/c/1/{call}")
+            assert told.status_code == 422
+            assert "made anew" in told.json()["error"]
+    refused = decide(client, 1, "rejected", "accepted")
+    assert refused.status_code == 409
+    assert "made anew" in refused.json()["error"]
+    assert choices(made)[1] == "accepted"
+    assert decide(client, 2, "rejected").status_code == 200
+
+
+def test_a_change_during_the_table_is_told_again(made, monkeypatch):
+    candidates = Candidates((made,), None, Roots([made]))
+    actual = candidates.choice
+
+    def choice(number):
+        if number == 3 and not candidates.changes:
+            candidates.decide(1, "accepted", None)
+        return actual(number)
+
+    monkeypatch.setattr(candidates, "choice", choice)
+    table = candidates.table()
+    assert table["choice"][1] is None
+    assert candidates.since(table["change"])["choices"] == {"1": "accepted"}
+
+
+def test_choices_stand_while_the_list_is_read_again(made, monkeypatch):
+    own = Decisions(made / "samples.jsonl", Roots([made]))
+    own.decide("paste_000000", "accepted", None)
+    Decisions(made / "samples.jsonl", Roots([made])).decide("paste_000001", "rejected", None)
+    actual, seen = decisions.choice_of, []
+
+    def choice_of(meta):
+        seen.append(own.choice("paste_000000"))
+        return actual(meta)
+
+    monkeypatch.setattr(decisions, "choice_of", choice_of)
+    own.decide("paste_000002", "accepted", None)
+    assert seen == ["accepted"] * 6
 
 
 def test_lines_of_others_are_kept(made, tmp_path):
