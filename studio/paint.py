@@ -13,6 +13,7 @@ from flawsmith.errors import InputError
 from flawsmith.sample import Sample
 from flawsmith.studio.answers import KEPT, answering, asked, jpeg, png
 from flawsmith.studio.clean import DROP, Clean
+from flawsmith.studio.guard import DROP as DROPPING
 from flawsmith.studio.painting import Order, Painted, Studio
 from flawsmith.studio.pictures import cropped, tile
 from flawsmith.studio.saving import Growing
@@ -52,7 +53,7 @@ class Paint:
             "/p/{name}/tile.jpg": self.tile,
             "/p/{name}/picture": self.picture,
         }
-        sent = {"/api/paint": self.paint, "/api/save": self.save, "/api/drop": self.drop}
+        sent = {"/api/paint": self.paint, "/api/save": self.save, DROPPING: self.drop}
         return [
             *(Route(path, answering(route)) for path, route in known.items()),
             *(Route(path, answering(route), methods=["POST"]) for path, route in sent.items()),
@@ -60,6 +61,7 @@ class Paint:
 
     async def about(self, request: Request) -> Response:
         painter = self.studio.painter
+        saved = await self.pictures.run(request, self.paired.count)
         return JSONResponse(
             {
                 "classes": painter.classes,
@@ -68,7 +70,7 @@ class Paint:
                 "grow": painter.settings.grow,
                 "run": self.studio.run.trained.path.name,
                 "save": self.paired.root.name,
-                "saved": self.paired.count(),
+                "saved": saved,
             }
         )
 
