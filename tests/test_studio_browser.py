@@ -167,6 +167,32 @@ def test_two_tabs(tab: Browser, tmp_path: Path) -> None:
         tab.complaints.clear()
 
 
+def test_a_held_key_decides_once_and_unwritten_is_told(tab: Browser, tmp_path: Path) -> None:
+    made = make_candidates(tmp_path / "made", 6)
+    with studio(made, "--cache", tmp_path / "cache") as (_, address):
+        visit(tab, address)
+        tab.until(READY)
+        held = "path.includes('decide') ? new Promise(go => { window.go = go; })"
+        tab.run(f"const inner = fetch; window.fetch = (path, ...rest) => {held}"
+                ".then(() => inner(path, ...rest)) : inner(path, ...rest)")  # fmt: skip
+        for repeat in ("false", "true", "true", "true"):
+            tab.run("document.body.dispatchEvent(new KeyboardEvent('keydown', "
+                    f"{{key: 'a', repeat: {repeat}, bubbles: true}}))")  # fmt: skip
+        told = "document.getElementById('counts').textContent"
+        assert "1 accepted, 0 rejected, 1 not written yet" in tab.run(told)
+        leaving = "(e => { dispatchEvent(e); return e.defaultPrevented; })"
+        leaving += "(new Event('beforeunload', {cancelable: true}))"
+        assert tab.run(leaving) is True
+        assert tab.run("document.querySelectorAll('.tile.pending').length") == 1
+        assert choices(made) == [None] * 6
+        tab.run("window.go()")
+        tab.until(f"!{told}.includes('not written')")
+        assert tab.run(leaving) is False
+        assert tab.run("document.querySelectorAll('.tile.pending').length") == 0
+        assert choices(made) == ["accepted", *[None] * 5]
+        assert tab.complaints == []
+
+
 def pixels(tab: Browser, before: bool) -> np.ndarray:
     """Return the RGBA pixels that the page has put together."""
     told = "true" if before else "false"
@@ -237,6 +263,37 @@ def test_paint_and_save(
     # Of another mask these seeds tell nothing.
     tab.press("z", ctrl=True)
     tab.until("document.getElementById('strip').hidden && studio.idle()")
+
+
+def test_only_what_is_seen_is_saved(tab: Browser, painting: tuple[str, Path]) -> None:
+    visit(tab, painting[0] + "#paint")
+    tab.until("!!globalThis.studio?.easel.picture")
+    off = "document.getElementById('save').disabled"
+    assert tab.run(off)
+    tab.run("document.getElementById('class').value = '2'")
+    tab.drag([at(tab, x, 28) for x in (30, 34, 38, 42)])
+    tab.until(f"studio.easel.patch && studio.idle() && !{off}")
+    # The next stroke's painting hangs: nothing is saved until it is seen.
+    answer = "path === 'api/paint' ? new Promise((_, no) => { window.no = no; })"
+    tab.run(f"window.inner = fetch; window.sent = []; window.fetch = (path, ...rest) => {answer}"
+            " : (sent.push(path), inner(path, ...rest))")  # fmt: skip
+    tab.drag([at(tab, x, 20) for x in (30, 34, 38)])
+    tab.until("!!window.no")
+    assert tab.run(off)
+    tab.press("s", ctrl=True)
+    assert "Not saved" in tab.run("document.getElementById('notice').textContent")
+    # It fails: what is shown then is the plain picture, with nothing to save.
+    tab.run("window.no(new TypeError('gone'))")
+    tab.until("!studio.easel.patch && studio.idle()")
+    assert tab.run(off)
+    assert tab.run("sent.filter(path => path === 'api/save')") == []
+    big = "new File([new Uint8Array(8)], 'big.png')"
+    tab.run(f"const file = {big}; Object.defineProperty(file, 'size', {{value: 2 ** 28}});"
+            "const drop = new Event('drop'); drop.dataTransfer = {files: [file]};"
+            "document.getElementById('page-paint').dispatchEvent(drop)")  # fmt: skip
+    assert "256 MiB" in tab.run("document.getElementById('notice').textContent")
+    assert tab.run("sent.filter(path => path === 'api/drop')") == []
+    assert tab.complaints == []
 
 
 def test_every_tool_and_the_keyboard_alone(tab: Browser, painting: tuple[str, Path]) -> None:

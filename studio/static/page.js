@@ -11,13 +11,14 @@ export class Refused extends Error {
 }
 
 // Calls are relative: the page's own address holds the token.
-export async function call(path, sent, signal) {
+export async function call(path, sent, signal, keepalive = false) {
   const raw = sent instanceof Blob;
   const options = sent === undefined ? { signal } : {
     method: "POST",
     body: raw ? sent : JSON.stringify(sent),
     headers: { "content-type": raw ? "application/octet-stream" : "application/json" },
     signal,
+    keepalive,
   };
   let answer;
   try {
@@ -30,7 +31,8 @@ export async function call(path, sent, signal) {
   throw new Refused(answer.status, await answer.json().catch(() => ({})));
 }
 
-export const ask = async (path, sent) => (await call(path, sent)).json();
+// keepalive: it is sent even if the page is left meanwhile.
+export const ask = async (path, sent, { keepalive } = {}) => (await call(path, sent, undefined, keepalive)).json();
 
 let fading = 0;
 export function notice(text, bad = false) {
