@@ -339,7 +339,61 @@ def test_the_tab_key_reaches_everything(tab: Browser, painting: tuple[str, Path]
         "[...document.querySelectorAll('button, select, input, canvas, a, [role=listbox]')]"
         ".filter(e => e.checkVisibility() && !e.disabled && !e.closest('#strip'))"
     )
-    assert tab.run(f"{able}.filter(e => e.tabIndex < 0).map(e => e.outerHTML)") == []
+    tab.run(f"{able}.forEach(e => {{ e.dataset.missed = '1'; }})")
+    count = tab.run("document.querySelectorAll('[data-missed]').length")
+    assert count > 15
+    for _ in range(count + 5):
+        tab.press("Tab")
+        tab.run("delete document.activeElement.dataset.missed")
+    assert tab.run("[...document.querySelectorAll('[data-missed]')].map(e => e.outerHTML)") == []
+    # Within a group, arrows choose.
+    tab.run("document.querySelector('[data-tool=brush]').focus()")
+    tab.press("ArrowRight")
+    chosen = "document.querySelector('#tools [aria-checked=true]').dataset.tool"
+    assert tab.run(f"[{chosen}, document.activeElement.dataset.tool]") == ["line", "line"]
+    tab.press("ArrowLeft")
+    tab.press("ArrowLeft")
+    assert tab.run(chosen) == "move"
+
+
+# By the even-odd rule, a pixel at a time.
+EVEN_ODD = """
+import('./mask.js').then(({ Mask }) => {
+  const mask = new Mask(90, 70), points = POINTS;
+  const box = mask.area(points, 3);
+  let wrong = 0;
+  for (let y = 0; y < 70; y += 1) for (let x = 0; x < 90; x += 1) {
+    let odd = false;
+    for (let i = 0, j = points.length - 1; i < points.length; j = i, i += 1) {
+      const [[ax, ay], [bx, by]] = [points[i], points[j]];
+      if (ay > y + 0.5 !== by > y + 0.5 && x + 0.5 < ((bx - ax) * (y + 0.5 - ay)) / (by - ay) + ax)
+        odd = !odd;
+    }
+    wrong += mask.values[y * 90 + x] !== (odd ? 3 : 0);
+  }
+  return [wrong, mask.values.filter(Boolean).length, box];
+})
+"""
+
+
+def test_a_lasso_fills_by_the_even_odd_rule(tab: Browser, painting: tuple[str, Path]) -> None:
+    visit(tab, painting[0] + "#paint")
+    tab.until("!!globalThis.studio?.easel.picture")
+    generator = np.random.default_rng(5)
+    for points in (generator.uniform(-20, 110, (40, 2)).tolist(),
+                   [[10.5, 10.5], [20.5, 10.5], [20.5, 20.5], [10.5, 20.5]],
+                   [[-9, -9], [-5, -9], [-5, -5]]):  # fmt: skip
+        wrong, marked, box = tab.until(EVEN_ODD.replace("POINTS", json.dumps(points)))
+        assert wrong == 0
+        assert (marked > 0) == (box is not None)
+    # A plate's outline: as quick as it is drawn.
+    slow = (
+        "import('./mask.js').then(({ Mask }) => { const mask = new Mask(5000, 5000);"
+        " const points = [...Array(3000).keys()].map(i => [2500 + 2400 * Math.cos(i / 477.5),"
+        " 2500 + 2400 * Math.sin(i / 477.5)]); const start = performance.now();"
+        " mask.area(points, 1); return performance.now() - start; })"
+    )
+    assert tab.until(slow) < 20_000
 
 
 @pytest.mark.parametrize(("width", "dark"), [(400, True), (1280, False)])

@@ -69,6 +69,20 @@ export function fill(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => made("option", { value, text })));
 }
 
+// Arrow keys lead from one part of a group to the next, and choose it.
+export function arrows(box) {
+  box.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const parts = [...box.children].filter((part) => !part.disabled);
+    if (!step || !parts.length) return;
+    event.preventDefault();
+    const at = parts.indexOf(document.activeElement);
+    const next = parts[at < 0 ? 0 : (at + step + parts.length) % parts.length];
+    next.focus();
+    next.click();
+  });
+}
+
 // A key with a letter or sign of its own; typing in a field is no command.
 export function keyOf(event) {
   const typing = event.target.closest("select, input:not([type=range]):not([type=file])");

@@ -1,5 +1,5 @@
 // Paint: a clean picture, a mask drawn on it, and the defect that the run paints there.
-import { $, Refused, ask, call, complain, fill, keyOf, made, notice, rgb } from "./page.js";
+import { $, Refused, arrows, ask, call, complain, fill, keyOf, made, notice, rgb } from "./page.js";
 import { Easel, strip } from "./easel.js";
 import { TileList } from "./list.js";
 import { Mask, unpacked } from "./mask.js";
@@ -450,6 +450,7 @@ function penned(event, key) {
 
 function wire() {
   for (const button of $("tools").children) button.addEventListener("click", () => take(button.dataset.tool));
+  for (const id of ["tools", "bank", "strip"]) arrows($(id));
   const outputs = { brush: (v) => v, strength: (v) => (v / 100).toFixed(2), turn: (v) => `${v}°`, scale: (v) => `${v}%` };
   for (const [id, text] of Object.entries(outputs))
     $(id).addEventListener("input", () => { $(`${id}-value`).textContent = text($(id).value); easel.draw(); });
