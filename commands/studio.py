@@ -71,9 +71,14 @@ def command(
     """
     from flawsmith.evaluate.feature_store import default_folder
     from flawsmith.studio.app import build_app, open_paint, open_state, reserve
-    from flawsmith.studio.opened import open_folder
+    from flawsmith.studio.opened import RESULT, open_folder
     from flawsmith.studio.server import serve, take_place
 
+    if (folder / RESULT).is_file():
+        say(
+            "note: no command reads decisions in a filter's output; to have the next filter heed "
+            f"them, open the candidates themselves with --judged {folder}"
+        )
     opened = open_folder(folder, images=images, run=run, judged=judged, save=save)
     with reserve(opened):
         state = open_state(opened, cache or default_folder(), device)

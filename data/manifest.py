@@ -21,10 +21,11 @@ META_DEPTH = 32
 
 @dataclass(frozen=True)
 class Manifest:
-    """The part of dataset.json that readers need."""
+    """The part of dataset.json that readers need. command: what made it, if that is told."""
 
     format: str
     classes: tuple[str, ...]
+    command: str = ""
 
 
 def read_manifest(root: Path) -> Manifest | None:
@@ -45,7 +46,9 @@ def read_manifest(root: Path) -> Manifest | None:
         raise InputError("'classes' must be a list of names", where=path)
     if len(set(classes)) != len(classes):
         raise InputError("'classes' names one class twice", where=path)
-    return Manifest(str(content.get("format")), tuple(classes))
+    made_by = content.get("made_by")
+    command = made_by.get("command") if isinstance(made_by, dict) else None
+    return Manifest(str(content.get("format")), tuple(classes), str(command or ""))
 
 
 def apply_manifest(dataset: DataSet, manifest: Manifest, reading: Reading) -> DataSet:

@@ -3,7 +3,10 @@
 A line of ``samples.jsonl`` holds it as ``meta.review``: ``{"decision": "accepted", "at": ...}``.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
+
+from flawsmith.data.dataset import Record
 
 Choice = Literal["accepted", "rejected"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
@@ -15,6 +18,12 @@ def choice_of(meta: dict[str, Any]) -> Choice | None:
     review = meta.get(REVIEW)
     found = review.get("decision") if isinstance(review, dict) else None
     return found if found in CHOICES else None
+
+
+def choices_of(records: Iterable[Record]) -> dict[str, Choice]:
+    """Return what a person decided, by id; of those on which somebody did."""
+    decided = ((record.id, choice_of(record.meta)) for record in records)
+    return {name: choice for name, choice in decided if choice}
 
 
 def with_choice(meta: dict[str, Any], choice: Choice | None, at: str) -> dict[str, Any]:

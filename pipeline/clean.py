@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flawsmith.data.build import build
 from flawsmith.data.formats import read_dataset
+from flawsmith.data.review import choices_of
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.tables import read_jsonl
 from flawsmith.data.writing import Spec, resolved, write_file
@@ -108,6 +109,8 @@ def _select_stage(
 ) -> Path:
     extractor = open_extractor("lite0")
     inputs = {**plan.select.model_dump(mode="json"), "features": extractor.version}
+    if choices := choices_of(read_dataset(drawn).records):
+        inputs["choices"] = choices
 
     def work(folder: Path) -> None:
         found = scan(read_dataset(drawn), workers=workers)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flawsmith.data.review import choice_of
+from flawsmith.data.review import Choice, choices_of
 from flawsmith.data.scan import Scan
 from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file, write_lines
@@ -84,11 +84,9 @@ def filter_stages(
     return found
 
 
-def _choices(scans: Scans) -> dict[str, str]:
+def _choices(scans: Scans) -> dict[str, Choice]:
     """Return what a person decided about candidates in ``flawsmith studio``, by id."""
-    records = (record for found in scans.values() for record in found.dataset.records)
-    decided = ((record.id, choice_of(record.meta)) for record in records)
-    return {name: choice for name, choice in decided if choice}
+    return choices_of(record for found in scans.values() for record in found.dataset.records)
 
 
 @dataclass(frozen=True)

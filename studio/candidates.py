@@ -10,19 +10,23 @@ from flawsmith.data.dataset import DataSet, Record
 from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.manifest import SAMPLES, class_colours
 from flawsmith.data.review import Choice
-from flawsmith.data.staging import held
 from flawsmith.data.tables import read_jsonl
 from flawsmith.errors import InputError
 from flawsmith.evaluate.filtering.checks import method_of
-from flawsmith.studio.decisions import Conflict, Decisions
-from flawsmith.studio.paths import Roots
+from flawsmith.studio.decisions import Conflict, Decisions, Remade
+from flawsmith.studio.locking import locked
+from flawsmith.studio.paths import Roots, Version, version_of
 
 LOCK = ".review.lock"
+AGAIN = "stop flawsmith studio and start it again"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One candidate. part: which data set it is of; verdict: what a filter said, or nothing."""
+    """One candidate. part: which data set it is of; verdict: what a filter said, or nothing.
+
+    version: its files when it was opened: only those are shown and decided on.
+    """
 
     part: int
     place: int
@@ -31,6 +35,7 @@ class Candidate:
     verdict: str
     reason: str
     scores: dict[str, float]
+    version: Version
 
 
 class Candidates:
@@ -62,8 +67,10 @@ class Candidates:
         return self.decisions[one.part].choice(one.record.id)
 
     def decide(self, number: int, choice: Choice | None, was: Choice | None) -> None:
-        """Write a decision, as ``Decisions.decide``; raises Conflict."""
+        """Write a decision, as ``Decisions.decide``; raises Conflict, Remade."""
         one = self[number]
+        if version_of(one.record) != one.version:
+            raise Remade
         try:
             self.decisions[one.part].decide(one.record.id, choice, was)
         except Conflict:
@@ -71,8 +78,16 @@ class Candidates:
             raise
         self.changes.append(number)
 
+    def same(self, number: int) -> None:
+        """Raise InputError if the candidate's files are not those that were opened."""
+        one = self[number]
+        if version_of(one.record) != one.version:
+            raise InputError("made anew since it was opened", where=one.record.id, mend=AGAIN)
+
     def table(self) -> dict[str, Any]:
         """Return a column a fact, for the page to filter by."""
+        # First of all: what is decided from here on, the next ``since`` tells again.
+        change = len(self.changes)
         reasons = list(dict.fromkeys(one.reason for one in self.all))
         methods = list(dict.fromkeys(method_of(one.record) for one in self.all))
         place = {name: i for i, name in enumerate(self.classes)}
@@ -88,14 +103,15 @@ class Candidates:
             "reason": [reasons.index(one.reason) for one in self.all],
             "scores": [one.scores for one in self.all],
             "choice": [self.choice(number) for number in range(len(self.all))],
-            "change": len(self.changes),
+            "change": change,
         }
 
     def since(self, change: int) -> dict[str, Any]:
         """Return what was decided after so many changes: number -> choice."""
-        new = dict.fromkeys(self.changes[max(0, change) :])
+        now = len(self.changes)
+        new = dict.fromkeys(self.changes[max(0, change) : now])
         return {
-            "change": len(self.changes),
+            "change": now,
             "choices": {str(number): self.choice(number) for number in new},
         }
 
@@ -105,7 +121,7 @@ def reserved(sets: tuple[Path, ...]) -> Iterator[None]:
     """Hold the data sets for this server: a second one would not see the first one's decisions."""
     with ExitStack() as stack:
         for folder in sets:
-            stack.enter_context(held(folder / LOCK, "another studio has it open", folder))
+            stack.enter_context(locked(folder / LOCK, "another studio has it open", folder))
         yield
 
 
@@ -131,6 +147,7 @@ def _candidate(
         verdict if verdict in ("accepted", "rejected") else "",
         reason if isinstance(reason, str) else "",
         {str(k): v for k, v in _numbers(scores)},
+        version_of(record),
     )
 
 

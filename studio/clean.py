@@ -51,7 +51,9 @@ class Clean:
         dataset, surfaces, _ = self._known()
         if name not in surfaces:
             raise InputError(f"no clean picture {name[:80]!r}")
-        return self._roots.inside(dataset.records[surfaces[name].sample].image)
+        record = dataset.records[surfaces[name].sample]
+        self._roots.keep(record)
+        return self._roots.inside(record.image)
 
     def sample(self, name: str) -> Sample:
         """Return a clean sample: label good, no marks."""

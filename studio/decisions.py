@@ -9,10 +9,13 @@ import json
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from flawsmith.data.manifest import SAMPLES
 from flawsmith.data.review import Choice, choice_of, with_choice
 from flawsmith.data.tables import jsonl_lines, parse_object
 from flawsmith.errors import InputError
+from flawsmith.studio.locking import writing
 from flawsmith.studio.paths import Roots
 from flawsmith.train.files import replace_file
 
@@ -27,6 +30,10 @@ class Conflict(Exception):
         self.choice = choice
 
 
+class Remade(Exception):
+    """The candidate is another one by now than when it was opened: nobody saw it."""
+
+
 class Decisions:
     """The decisions on the candidates of one data set, by id."""
 
@@ -39,6 +46,7 @@ class Decisions:
         self._places: dict[str, int] = {}
         self._choices: dict[str, Choice] = {}
         self._read()
+        self._opened = {sample: self._lines[place] for sample, place in self._places.items()}
 
     def choice(self, sample: str) -> Choice | None:
         """Return what was decided on a candidate."""
@@ -48,17 +56,20 @@ class Decisions:
     def decide(self, sample: str, choice: Choice | None, was: Choice | None) -> None:
         """Write a decision; ``was`` is what the one who decides saw.
 
-        Raises Conflict if something else holds by now, and OutputError when it cannot be written.
+        Raises Conflict if something else holds by now, Remade if the candidate is not the one that
+        was opened, and OutputError when it cannot be written.
         """
-        with self._lock:
+        with self._lock, writing(self._path.parent):
             if _signature(self._path) != self._signature:
                 self._read()
             if sample not in self._places:
                 raise InputError(f"no candidate {sample!r} any more", where=self._path)
+            place = self._places[sample]
+            if not _same(self._lines[place], self._opened.get(sample)):
+                raise Remade
             held = self._choices.get(sample)
             if held != was:
                 raise Conflict(held)
-            place = self._places[sample]
             line = parse_object(self._lines[place].decode(), self._path)
             at = datetime.now(timezone.utc).isoformat(timespec="seconds")
             line["meta"] = with_choice(line.get("meta", {}), choice, at)
@@ -73,16 +84,32 @@ class Decisions:
 
     def _read(self) -> None:
         path = self._roots.inside(self._path)
-        self._signature = _signature(path)
-        self._lines, self._places, self._choices = [], {}, {}
+        signature = _signature(path)
+        lines: list[bytes] = []
+        places: dict[str, int] = {}
+        choices: dict[str, Choice] = {}
         for number, text in jsonl_lines(path):
             line = parse_object(text, f"{path}:{number}")
             sample, meta = line.get("id"), line.get("meta", {})
             if isinstance(sample, str) and isinstance(meta, dict):
-                self._places[sample] = len(self._lines)
+                places[sample] = len(lines)
                 if found := choice_of(meta):
-                    self._choices[sample] = found
-            self._lines.append(text.encode())
+                    choices[sample] = found
+            lines.append(text.encode())
+        # Only now, and the signature last: ``choice`` asks at any time, and a file that cannot be
+        # read must be read again.
+        self._lines, self._places, self._choices = lines, places, choices
+        self._signature = signature
+
+
+def _same(line: bytes, opened: bytes | None) -> bool:
+    """Tell whether two lines differ in nothing but a decision."""
+    return line == opened or (opened is not None and _undecided(line) == _undecided(opened))
+
+
+def _undecided(text: bytes) -> dict[str, Any]:
+    line = parse_object(text.decode(), SAMPLES)
+    return {**line, "meta": with_choice(line.get("meta", {}), None, "")}
 
 
 def _signature(path: Path) -> Signature:

@@ -29,6 +29,9 @@ HEADERS = {
     "cache-control": "no-store",
 }
 METHODS = ("GET", "HEAD", "POST")
+DROP = "/api/drop"
+# Bytes of an answer that are sent at a time.
+PART = 256 << 10
 OPENED = {"mode": "navigate", "dest": "document"}
 PORT = re.compile(r":\d{1,5}$")
 
@@ -37,14 +40,14 @@ PORT = re.compile(r":\d{1,5}$")
 class Limits:
     """What one call, and all calls together, may take.
 
-    body: bytes of a call's body; held: bytes of all bodies that are arriving; seconds: for a body
-    to arrive; patience: seconds for a client to take a part of an answer.
+    body: bytes of a call's body; dropped: of a picture that is dropped on the page (a plate photo
+    has 40 MB); held: bytes of all bodies that are arriving; seconds: for a body to arrive.
     """
 
     body: int = 32 << 20
-    held: int = 128 << 20
+    dropped: int = 128 << 20
+    held: int = 256 << 20
     seconds: float = 20.0
-    patience: float = 30.0
 
 
 class Refusal(Exception):
@@ -107,10 +110,11 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"nothing of ours speaks {scope['type']}")
-        answer = self._patient(send)
+        answer = _in_parts(send)
         try:
             inner = self._admitted(scope)
-            body = await self._body(Headers(scope=scope), receive)
+            most = self.limits.dropped if inner["path"] == DROP else self.limits.body
+            body = await self._body(Headers(scope=scope), receive, most)
         except Refusal as refusal:
             told = JSONResponse({"error": str(refusal)}, refusal.status)
             told.headers["connection"] = "close"
@@ -130,25 +134,24 @@ class Guard:
             raise Refusal(403, "calls from other pages are refused")
         if scope["method"] not in METHODS:
             raise Refusal(405, "no such method")
-        foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        # Somebody may click on the address, in a terminal that is a page, say: it opens in a tab of
-        # its own, whose content the other page cannot see.
-        opened = scope["path"] == f"/{self.token}/" and all(
-            headers.get(f"sec-fetch-{name}") == value for name, value in OPENED.items()
-        )
-        if foreign and not opened:
-            raise Refusal(403, "calls from other pages are refused")
         _, first, *rest = (*scope["path"].split("/", 2), "")[:3]
         if not hmac.compare_digest(first.encode("utf-8", "replace"), self.token.encode()):
             raise Refusal(403, "the address lacks the token that flawsmith studio printed")
         path = "/" + "".join(rest)
+        foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        # Somebody may click on the address, in a terminal that is a page, say: it opens in a tab of
+        # its own, whose content the other page cannot see.
+        opened = scope["path"].endswith("/") and path == "/"
+        clicked = all(headers.get(f"sec-fetch-{name}") == value for name, value in OPENED.items())
+        if foreign and not (opened and clicked):
+            raise Refusal(403, "calls from other pages are refused")
         return {**scope, "path": path, "raw_path": path.encode("utf-8", "replace")}
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+    async def _body(self, headers: Headers, receive: Receive, most: int) -> bytes:
         """Return the whole body; slow, large and too many ones at once are refused."""
         told = headers.get("content-length", "0")
-        if not told.isdecimal() or int(told) > self.limits.body:
-            raise Refusal(413, f"more than {self.limits.body >> 20} MiB")
+        if not told.isdecimal() or int(told) > most:
+            raise Refusal(413, f"more than {most >> 20} MiB")
         parts: list[bytes] = []
         try:
             with anyio.fail_after(self.limits.seconds):
@@ -158,8 +161,8 @@ class Guard:
                         raise Refusal(400, "gone")
                     parts.append(message.get("body", b""))
                     self._held += len(parts[-1])
-                    if sum(map(len, parts)) > self.limits.body:
-                        raise Refusal(413, f"more than {self.limits.body >> 20} MiB")
+                    if sum(map(len, parts)) > most:
+                        raise Refusal(413, f"more than {most >> 20} MiB")
                     if self._held > self.limits.held:
                         raise Refusal(503, "too many uploads at once")
                     if not message.get("more_body"):
@@ -170,19 +173,26 @@ class Guard:
                 raise Refusal(408, f"nothing whole within {self.limits.seconds:g} s") from error
             raise
 
-    def _patient(self, send: Send) -> Send:
-        """Return a ``send`` that adds the headers, and gives up on who does not take the answer."""
 
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = {name for name, _ in message["headers"]}
-                added = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
-                missing = [pair for pair in added if pair[0] not in given]
-                message = {**message, "headers": [*message["headers"], *missing]}
-            with anyio.fail_after(self.limits.patience):
-                await send(message)
+def _in_parts(send: Send) -> Send:
+    """Return a ``send`` that adds the headers, and sends a large body part by part.
 
-        return sending
+    Before each part the server waits until the client has taken most of the one before.
+    """
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = {name for name, _ in message["headers"]}
+            added = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
+            missing = [pair for pair in added if pair[0] not in given]
+            message = {**message, "headers": [*message["headers"], *missing]}
+        body = message.get("body", b"")
+        last = max(0, len(body) - 1) // PART * PART
+        for start in range(0, last, PART):
+            await send({**message, "body": body[start : start + PART], "more_body": True})
+        await send({**message, "body": body[last:]} if last else message)
+
+    return sending
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -13,6 +13,7 @@ from flawsmith.errors import InputError
 from flawsmith.sample import Sample
 from flawsmith.studio.answers import KEPT, answering, asked, jpeg, png
 from flawsmith.studio.clean import DROP, Clean
+from flawsmith.studio.guard import DROP as DROPPING
 from flawsmith.studio.painting import Order, Painted, Studio
 from flawsmith.studio.pictures import cropped, tile
 from flawsmith.studio.saving import Growing
@@ -52,7 +53,7 @@ class Paint:
             "/p/{name}/tile.jpg": self.tile,
             "/p/{name}/picture": self.picture,
         }
-        sent = {"/api/paint": self.paint, "/api/save": self.save, "/api/drop": self.drop}
+        sent = {"/api/paint": self.paint, "/api/save": self.save, DROPPING: self.drop}
         return [
             *(Route(path, answering(route)) for path, route in known.items()),
             *(Route(path, answering(route), methods=["POST"]) for path, route in sent.items()),
@@ -60,6 +61,7 @@ class Paint:
 
     async def about(self, request: Request) -> Response:
         painter = self.studio.painter
+        saved = await self.pictures.run(request, self.paired.count)
         return JSONResponse(
             {
                 "classes": painter.classes,
@@ -68,7 +70,7 @@ class Paint:
                 "grow": painter.settings.grow,
                 "run": self.studio.run.trained.path.name,
                 "save": self.paired.root.name,
-                "saved": self.paired.count(),
+                "saved": saved,
             }
         )
 
@@ -117,22 +119,22 @@ class Paint:
 
     async def save(self, request: Request) -> Response:
         order = await asked(request, Order)
-        name = await self.saving.run(request, lambda: self._save(order))
-        return JSONResponse({"id": name, "saved": self.paired.count()})
+        name, saved = await self.saving.run(request, lambda: self._save(order))
+        return JSONResponse({"id": name, "saved": saved})
 
-    def _save(self, order: Order) -> str:
+    def _save(self, order: Order) -> tuple[str, int]:
         background = self.clean.sample(order.picture)
 
-        def make(name: str) -> Sample:
-            sample = self.studio.sample(background, order, name)
+        def make() -> Sample:
+            sample = self.studio.sample(background, order, PREFIX)
             if fault := self.studio.certificate(sample, background):
                 raise InputError(f"not saved, since a filter would reject it: {fault}")
+            if order.picture.startswith(DROP):
+                # A pair must be able to name its background: this one is in no folder yet.
+                self.dropped.add(lambda: _with_planes(background, self.dropped))
             return sample
 
-        if order.picture.startswith(DROP):
-            # A pair must be able to name its background: this one is in no folder yet.
-            self.dropped.add(DROP, lambda _: _with_planes(background, self.dropped), background.id)
-        return self.paired.add(PREFIX, make)
+        return self.paired.add(make, PREFIX)
 
     async def drop(self, request: Request) -> Response:
         content = await request.body()

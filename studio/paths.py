@@ -1,9 +1,14 @@
 """No file outside of the opened folders is read or written, wherever a link leads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
+from flawsmith.data.dataset import Record
 from flawsmith.errors import InputError
+
+# Of each file of a sample: when it was written (ns) and its bytes; None of one that is not there.
+Version = tuple[tuple[int, int] | None, ...]
 
 
 class Roots:
@@ -26,3 +31,38 @@ class Roots:
                 "leaves the opened folder", where=path, mend="put the file itself there"
             )
         return found
+
+    def keep(self, record: Record) -> None:
+        """Raise InputError if the picture of a sample, or its mask, leaves the folders."""
+        for path in files_of(record):
+            self.inside(path)
+
+
+def files_of(record: Record) -> list[Path]:
+    """Return the files that a sample is read from: its picture, then those of its masks."""
+    return [record.image, *_paths(record.masks)]
+
+
+def version_of(record: Record) -> Version:
+    """Return what tells whether a sample was made anew since."""
+    return tuple(_facts(path) for path in files_of(record))
+
+
+def _paths(value: object) -> Iterator[Path]:
+    """Yield the paths in a source of masks: every one is a dataclass of paths and plain facts."""
+    if isinstance(value, Path):
+        yield value
+    elif is_dataclass(value):
+        for own in fields(value):
+            yield from _paths(getattr(value, own.name))
+    elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+        for one in value:
+            yield from _paths(one)
+
+
+def _facts(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size

@@ -9,7 +9,8 @@ from starlette.routing import Route
 from flawsmith.data.images import read_image
 from flawsmith.data.review import Choice
 from flawsmith.studio.answers import Asked, answering, asked, fault, jpeg
-from flawsmith.studio.decisions import Conflict
+from flawsmith.studio.candidates import AGAIN
+from flawsmith.studio.decisions import Conflict, Remade
 from flawsmith.studio.nearest import Found, Nearest
 from flawsmith.studio.pictures import WHOLE, box_of, cropped, outlines, tile
 from flawsmith.studio.state import Recent, State, need
@@ -66,11 +67,16 @@ class Review:
             await self.writing.run(request, write)
         except Conflict as conflict:
             return fault(409, "decided in another tab meanwhile", choice=conflict.choice)
+        except Remade:
+            told = f"made anew since it was opened: {AGAIN}"
+            return fault(409, told, choice=candidates.choice(order.number))
         return JSONResponse({"number": order.number, "choice": order.choice})
 
     async def tile(self, request: Request) -> Response:
         number = request.path_params["number"]
         one = self.state.candidates[number]
+        self.state.roots.keep(one.record)
+        self.state.candidates.same(number)
         source = self.state.roots.inside(one.record.image)
 
         def make() -> bytes:

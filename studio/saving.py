@@ -1,55 +1,69 @@
 """Data sets that grow by one sample at a time, whole at each moment."""
 
 import json
-import threading
+import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flawsmith import __version__
-from flawsmith.data.folder import NAME, write_sample
+from flawsmith.data.folder import NAME, index_picture, one_index_holds
+from flawsmith.data.images import encode_png
 from flawsmith.data.manifest import MANIFEST, SAMPLES, manifest_text, read_manifest
-from flawsmith.data.staging import held
 from flawsmith.data.tables import read_jsonl
 from flawsmith.data.writing import Spec, make_folder
-from flawsmith.errors import InputError, OutputError
+from flawsmith.errors import InputError
 from flawsmith.sample import Sample
+from flawsmith.studio.locking import WRITING, writing
 from flawsmith.train.files import replace_file
 
-LOCK = ".lock"
-MADE_BY = {"command": "studio", "flawsmith": __version__}
+COMMAND = "studio"
+MADE_BY = {"command": COMMAND, "flawsmith": __version__}
+CLASSES = "classes.txt"
+FOLDERS = ("images", "masks")
+# What a kill before the first manifest leaves.
+STARTED = frozenset(
+    {WRITING, CLASSES, SAMPLES, *(f"{name}.new" for name in (CLASSES, SAMPLES, MANIFEST))}
+)
 
 
 class Growing:
     """A data set in the layout ``folder`` that samples are added to.
 
-    The picture and its mask come first, then the line that names them: a kill in between leaves
-    files that readers pass over.
+    The manifest of no samples comes first, then each picture and its mask, then the line that names
+    them: a kill in between leaves files that readers pass over.
     """
 
     def __init__(self, root: Path, classes: tuple[str, ...]) -> None:
         self.root = root
         self.classes = classes
-        self._lock = threading.Lock()
 
     def check(self) -> None:
         """Raise InputError if the folder holds something else than such a data set."""
+        if not one_index_holds(Spec(self.classes)):
+            raise InputError(f"{len(self.classes)} classes: too many for one mask", where=self.root)
         if not self.root.is_dir():
-            if self.root.exists() or self.root.is_symlink():
+            if os.path.lexists(self.root):
                 raise InputError("it is no folder", where=self.root, mend="another --save")
             return
-        for path in (self.root, *(self.root / name for name in ("images", "masks"))):
+        for path in (self.root, *(self.root / name for name in FOLDERS)):
             if path.is_symlink():
                 raise InputError(
                     "a link: nothing is written through it", where=path, mend="another --save"
                 )
         manifest = read_manifest(self.root)
         if manifest is None:
-            if {path.name for path in self.root.iterdir()} - {LOCK, "images", "masks"}:
+            if {path.name for path in self.root.iterdir()} - STARTED:
                 raise InputError(
                     "it holds no data set of flawsmith", where=self.root, mend="another --save"
                 )
+        elif manifest.command != COMMAND:
+            # Another command's masks may lie otherwise: ours beside them would hide theirs.
+            raise InputError(
+                "a data set that the studio did not begin", where=self.root, mend="another --save"
+            )
         elif manifest.format != NAME or manifest.classes != self.classes:
             raise InputError(
                 f"a data set of {manifest.format} with {', '.join(manifest.classes)}",
@@ -57,27 +71,30 @@ class Growing:
                 mend=f"another --save: the run paints {', '.join(self.classes)}",
             )
 
-    def add(self, prefix: str, make: Callable[[str], Sample], name: str | None = None) -> str:
-        """Add what ``make(id)`` returns, under the next free id (or this one); return the id.
+    def add(self, make: Callable[[], Sample], prefix: str = "") -> tuple[str, int]:
+        """Add a sample, under the next free id with this prefix, or else under its own, once.
+
+        Returns its id and how many samples there are. ``make`` is called before anything is held:
+        it takes seconds, in which decisions on the same data set are written.
 
         Raises InputError as ``check`` and as ``make`` do, OutputError when it cannot be written.
         """
-        with self._lock:
+        self.check()
+        sample = make()
+        make_folder(self.root)
+        with writing(self.root):
             self.check()
-            make_folder(self.root)
-            with held(self.root / LOCK, "another process is writing it", self.root):
-                lines = self._lines()
-                ids = {line["id"] for line in lines}
-                if name in ids:
-                    return str(name)
-                sample = make(name or self._free(prefix, ids))
-                spec = Spec(self.classes)
-                try:
-                    part = write_sample(self.root, len(lines), sample, spec)
-                    self._put(lines, sample, part["image"])
-                except OSError as error:
-                    raise OutputError(f"{self.root}: cannot be written: {error}") from error
-                return sample.id
+            lines = self._lines()
+            ids = {line["id"] for line in lines}
+            if prefix:
+                sample = replace(sample, id=self._free(prefix, ids))
+            elif sample.id in ids:
+                return sample.id, len(lines)
+            if not (self.root / MANIFEST).is_file():
+                self._list([])
+            self._put(sample)
+            self._list([*lines, self._line(sample)])
+            return sample.id, len(lines) + 1
 
     def count(self) -> int:
         """Return how many samples there are."""
@@ -91,24 +108,35 @@ class Growing:
         number = len(ids)
         while True:
             name = f"{prefix}_{number:06d}"
-            if name not in ids and not (self.root / "images" / f"{name}.png").exists():
+            # A link that leads nowhere is something, too.
+            taken = (os.path.lexists(self.root / folder / f"{name}.png") for folder in FOLDERS)
+            if name not in ids and not any(taken):
                 return name
             number += 1
 
-    def _put(self, lines: list[dict[str, Any]], sample: Sample, image: str) -> None:
+    def _put(self, sample: Sample) -> None:
+        """Write picture and mask, flushed: the line that names them comes later."""
+        for folder, pixels in zip(
+            FOLDERS, (sample.image, index_picture(sample.masks)), strict=True
+        ):
+            make_folder(self.root / folder)
+            replace_file(self.root / folder / f"{sample.id}.png", encode_png(pixels))
+
+    def _line(self, sample: Sample) -> dict[str, Any]:
         width, height = sample.size
-        line = {
+        return {
             "id": sample.id,
-            "image": image,
+            "image": f"{FOLDERS[0]}/{sample.id}.png",
             "label": sample.label,
             "group": sample.group,
             "width": width,
             "height": height,
             "meta": sample.meta,
         }
-        lines = [*lines, line]
+
+    def _list(self, lines: list[dict[str, Any]]) -> None:
         text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in lines)
-        replace_file(self.root / "classes.txt", "".join(c + "\n" for c in self.classes).encode())
+        replace_file(self.root / CLASSES, "".join(c + "\n" for c in self.classes).encode())
         replace_file(self.root / SAMPLES, text.encode())
         labels = Counter(str(one["label"]) for one in lines)
         notes: dict[str, Any] = {"refused": {}, "notices": [], "redrawn": {}}

@@ -1,9 +1,12 @@
 """The server of the page: a socket on this machine, a token of its own, one process."""
 
+import asyncio
 import secrets
+import signal
 import socket
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +21,8 @@ from flawsmith.studio.guard import bracketed, is_loopback
 HEAD = 16 << 10
 HEAD_SECONDS = 10.0
 IDLE = 20
+# Seconds for a client to take the part of an answer that is on its way.
+STALLED = 30.0
 # So many connections at a time; a page uses six. For more, the oldest silent one is closed.
 CONNECTIONS = 128
 
@@ -37,12 +42,16 @@ class Place:
 
 
 class Patient(H11Protocol):
-    """A connection that is closed when its first call does not come: no slow client holds one."""
+    """A connection that is closed when its first call does not come, or an answer is not taken.
+
+    No slow client holds one, or the bytes that wait for it.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.made = self.loop.time()
         self._head = self.loop.call_later(HEAD_SECONDS, self.close_unheard)
+        self._stalled: asyncio.TimerHandle | None = None
         if len(self.connections) > CONNECTIONS:
             known = [one for one in self.connections if isinstance(one, Patient)]
             silent = [one for one in known if not one.heard]
@@ -59,8 +68,30 @@ class Patient(H11Protocol):
         if not self.heard and not self.transport.is_closing():
             self.transport.close()
 
+    def pause_writing(self) -> None:
+        """Note that the client takes nothing for now; after a while it is given up."""
+        super().pause_writing()
+        # A close would wait for what is still to be sent.
+        self._stalled = self.loop.call_later(STALLED, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._taken()
+        super().resume_writing()
+
+    def _taken(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection that is idle; one that never took its last answer at once."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._head.cancel()
+        self._taken()
         super().connection_lost(exc)
 
 
@@ -79,7 +110,7 @@ def take_place(host: str = "127.0.0.1", port: int = 0) -> Place:
 
 
 def serve(place: Place, app: ASGIApp, *, browse: bool, say: Callable[[str], None]) -> None:
-    """Answer until the user stops it (Ctrl-C), which is no error."""
+    """Answer until the user stops it (Ctrl-C, or a signal to end), which is no error."""
     config = uvicorn.Config(
         app,
         http=Patient,
@@ -100,7 +131,27 @@ def serve(place: Place, app: ASGIApp, *, browse: bool, say: Callable[[str], None
     say("stop with Ctrl-C")
     if browse:
         webbrowser.open(place.address)
-    try:
-        uvicorn.Server(config).run(sockets=[place.socket])
-    except KeyboardInterrupt:
+    server = uvicorn.Server(config)
+    with _ended_by_signals(server), suppress(KeyboardInterrupt):
+        server.run(sockets=[place.socket])
+    # Its terminal may be gone.
+    with suppress(OSError):
         say("stopped; every decision and saved picture is on the disk")
+
+
+@contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Let signals to end stop the server alone: what follows it removes the dropped pictures."""
+
+    def leave(number: int, frame: Any) -> None:
+        server.should_exit = True
+
+    found = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
+    # Under nohup, closing the terminal shall not end it.
+    heeded = [one for one in found if one and signal.getsignal(one) is not signal.SIG_IGN]
+    before = {one: signal.signal(one, leave) for one in heeded}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from flawsmith.data.dataset import Record, load
+from flawsmith.data.dataset import load
 from flawsmith.errors import InputError
 from flawsmith.sample import Sample
 from flawsmith.studio.candidates import Candidates
@@ -54,16 +54,17 @@ class State:
     likeness: Queue = field(default_factory=lambda: Queue(1, 50))
     recent: Recent[Sample] = field(default_factory=lambda: Recent(3))
 
-    def sample(self, record: Record, classes: int) -> Sample:
-        """Return a decoded sample; raises InputError when its picture leads out of the folders."""
-        self.roots.inside(record.image)
-        return self.recent.get(record.image, lambda: load(record, classes))
-
     def candidate(self, number: int) -> tuple[Sample, tuple[str, ...]]:
-        """Return a candidate decoded, and the names of its planes."""
+        """Return a candidate decoded, and the names of its planes.
+
+        Raises InputError when its files lead out of the folders, or were made anew.
+        """
         one = self.candidates[number]
         classes = self.candidates.sets[one.part].classes
-        return self.sample(one.record, len(classes)), classes
+        self.roots.keep(one.record)
+        self.candidates.same(number)
+        key = (one.part, one.record.id)
+        return self.recent.get(key, lambda: load(one.record, len(classes))), classes
 
 
 def need(value: V | None, what: str) -> V:

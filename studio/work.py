@@ -30,6 +30,8 @@ class Queue:
 
     async def run(self, request: Request, work: Callable[[], T]) -> T:
         """Return what the function does; raises Full, or Gone if the caller left meanwhile."""
+        # Before the body is taken, nothing tells that the caller has left.
+        await request.body()
         if self._places.statistics().tasks_waiting >= self._waiting:
             raise Full
         async with self._places:

@@ -24,6 +24,8 @@ FLAGS = (
     "--force-device-scale-factor=1", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
 PATIENCE = 120.0
+# Keys that a browser itself acts upon go by their number.
+CODES = {"Tab": 9}
 FREE = {"width": 0, "height": 0, "deviceScaleFactor": 1, "mobile": False}
 
 
@@ -87,7 +89,7 @@ class Browser:
     def press(self, key: str, *, up: bool = True, ctrl: bool = False, shift: bool = False) -> None:
         """Press a key as a person does (a sign, or a name such as Enter), and let go of it."""
         text = key if len(key) == 1 and not ctrl else ""
-        code = ord(key.upper()) if len(key) == 1 else 0
+        code = ord(key.upper()) if len(key) == 1 else CODES.get(key, 0)
         given = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 2 * ctrl + 8 * shift}
         self._ask("Input.dispatchKeyEvent", type="keyDown", text=text, **given)
         if up:

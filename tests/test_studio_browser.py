@@ -167,6 +167,32 @@ def test_two_tabs(tab: Browser, tmp_path: Path) -> None:
         tab.complaints.clear()
 
 
+def test_a_held_key_decides_once_and_unwritten_is_told(tab: Browser, tmp_path: Path) -> None:
+    made = make_candidates(tmp_path / "made", 6)
+    with studio(made, "--cache", tmp_path / "cache") as (_, address):
+        visit(tab, address)
+        tab.until(READY)
+        held = "path.includes('decide') ? new Promise(go => { window.go = go; })"
+        tab.run(f"const inner = fetch; window.fetch = (path, ...rest) => {held}"
+                ".then(() => inner(path, ...rest)) : inner(path, ...rest)")  # fmt: skip
+        for repeat in ("false", "true", "true", "true"):
+            tab.run("document.body.dispatchEvent(new KeyboardEvent('keydown', "
+                    f"{{key: 'a', repeat: {repeat}, bubbles: true}}))")  # fmt: skip
+        told = "document.getElementById('counts').textContent"
+        assert "1 accepted, 0 rejected, 1 not written yet" in tab.run(told)
+        leaving = "(e => { dispatchEvent(e); return e.defaultPrevented; })"
+        leaving += "(new Event('beforeunload', {cancelable: true}))"
+        assert tab.run(leaving) is True
+        assert tab.run("document.querySelectorAll('.tile.pending').length") == 1
+        assert choices(made) == [None] * 6
+        tab.run("window.go()")
+        tab.until(f"!{told}.includes('not written')")
+        assert tab.run(leaving) is False
+        assert tab.run("document.querySelectorAll('.tile.pending').length") == 0
+        assert choices(made) == ["accepted", *[None] * 5]
+        assert tab.complaints == []
+
+
 def pixels(tab: Browser, before: bool) -> np.ndarray:
     """Return the RGBA pixels that the page has put together."""
     told = "true" if before else "false"
@@ -239,6 +265,37 @@ def test_paint_and_save(
     tab.until("document.getElementById('strip').hidden && studio.idle()")
 
 
+def test_only_what_is_seen_is_saved(tab: Browser, painting: tuple[str, Path]) -> None:
+    visit(tab, painting[0] + "#paint")
+    tab.until("!!globalThis.studio?.easel.picture")
+    off = "document.getElementById('save').disabled"
+    assert tab.run(off)
+    tab.run("document.getElementById('class').value = '2'")
+    tab.drag([at(tab, x, 28) for x in (30, 34, 38, 42)])
+    tab.until(f"studio.easel.patch && studio.idle() && !{off}")
+    # The next stroke's painting hangs: nothing is saved until it is seen.
+    answer = "path === 'api/paint' ? new Promise((_, no) => { window.no = no; })"
+    tab.run(f"window.inner = fetch; window.sent = []; window.fetch = (path, ...rest) => {answer}"
+            " : (sent.push(path), inner(path, ...rest))")  # fmt: skip
+    tab.drag([at(tab, x, 20) for x in (30, 34, 38)])
+    tab.until("!!window.no")
+    assert tab.run(off)
+    tab.press("s", ctrl=True)
+    assert "Not saved" in tab.run("document.getElementById('notice').textContent")
+    # It fails: what is shown then is the plain picture, with nothing to save.
+    tab.run("window.no(new TypeError('gone'))")
+    tab.until("!studio.easel.patch && studio.idle()")
+    assert tab.run(off)
+    assert tab.run("sent.filter(path => path === 'api/save')") == []
+    big = "new File([new Uint8Array(8)], 'big.png')"
+    tab.run(f"const file = {big}; Object.defineProperty(file, 'size', {{value: 2 ** 28}});"
+            "const drop = new Event('drop'); drop.dataTransfer = {files: [file]};"
+            "document.getElementById('page-paint').dispatchEvent(drop)")  # fmt: skip
+    assert "256 MiB" in tab.run("document.getElementById('notice').textContent")
+    assert tab.run("sent.filter(path => path === 'api/drop')") == []
+    assert tab.complaints == []
+
+
 def test_every_tool_and_the_keyboard_alone(tab: Browser, painting: tuple[str, Path]) -> None:
     visit(tab, painting[0] + "#paint")
     tab.until("!!globalThis.studio?.easel.picture")
@@ -282,7 +339,61 @@ def test_the_tab_key_reaches_everything(tab: Browser, painting: tuple[str, Path]
         "[...document.querySelectorAll('button, select, input, canvas, a, [role=listbox]')]"
         ".filter(e => e.checkVisibility() && !e.disabled && !e.closest('#strip'))"
     )
-    assert tab.run(f"{able}.filter(e => e.tabIndex < 0).map(e => e.outerHTML)") == []
+    tab.run(f"{able}.forEach(e => {{ e.dataset.missed = '1'; }})")
+    count = tab.run("document.querySelectorAll('[data-missed]').length")
+    assert count > 15
+    for _ in range(count + 5):
+        tab.press("Tab")
+        tab.run("delete document.activeElement.dataset.missed")
+    assert tab.run("[...document.querySelectorAll('[data-missed]')].map(e => e.outerHTML)") == []
+    # Within a group, arrows choose.
+    tab.run("document.querySelector('[data-tool=brush]').focus()")
+    tab.press("ArrowRight")
+    chosen = "document.querySelector('#tools [aria-checked=true]').dataset.tool"
+    assert tab.run(f"[{chosen}, document.activeElement.dataset.tool]") == ["line", "line"]
+    tab.press("ArrowLeft")
+    tab.press("ArrowLeft")
+    assert tab.run(chosen) == "move"
+
+
+# By the even-odd rule, a pixel at a time.
+EVEN_ODD = """
+import('./mask.js').then(({ Mask }) => {
+  const mask = new Mask(90, 70), points = POINTS;
+  const box = mask.area(points, 3);
+  let wrong = 0;
+  for (let y = 0; y < 70; y += 1) for (let x = 0; x < 90; x += 1) {
+    let odd = false;
+    for (let i = 0, j = points.length - 1; i < points.length; j = i, i += 1) {
+      const [[ax, ay], [bx, by]] = [points[i], points[j]];
+      if (ay > y + 0.5 !== by > y + 0.5 && x + 0.5 < ((bx - ax) * (y + 0.5 - ay)) / (by - ay) + ax)
+        odd = !odd;
+    }
+    wrong += mask.values[y * 90 + x] !== (odd ? 3 : 0);
+  }
+  return [wrong, mask.values.filter(Boolean).length, box];
+})
+"""
+
+
+def test_a_lasso_fills_by_the_even_odd_rule(tab: Browser, painting: tuple[str, Path]) -> None:
+    visit(tab, painting[0] + "#paint")
+    tab.until("!!globalThis.studio?.easel.picture")
+    generator = np.random.default_rng(5)
+    for points in (generator.uniform(-20, 110, (40, 2)).tolist(),
+                   [[10.5, 10.5], [20.5, 10.5], [20.5, 20.5], [10.5, 20.5]],
+                   [[-9, -9], [-5, -9], [-5, -5]]):  # fmt: skip
+        wrong, marked, box = tab.until(EVEN_ODD.replace("POINTS", json.dumps(points)))
+        assert wrong == 0
+        assert (marked > 0) == (box is not None)
+    # A plate's outline: as quick as it is drawn.
+    slow = (
+        "import('./mask.js').then(({ Mask }) => { const mask = new Mask(5000, 5000);"
+        " const points = [...Array(3000).keys()].map(i => [2500 + 2400 * Math.cos(i / 477.5),"
+        " 2500 + 2400 * Math.sin(i / 477.5)]); const start = performance.now();"
+        " mask.area(points, 1); return performance.now() - start; })"
+    )
+    assert tab.until(slow) < 20_000
 
 
 @pytest.mark.parametrize(("width", "dark"), [(400, True), (1280, False)])

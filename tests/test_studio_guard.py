@@ -1,22 +1,31 @@
 """The studio's walls: its own address alone, a token in every call, no path out, limits."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
+import anyio
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 
 from flawsmith.data.images import encode_png
 from flawsmith.errors import InputError
 from flawsmith.studio import server
-from flawsmith.studio.guard import Guard, Limits, host_rule, is_loopback
+from flawsmith.studio.clean import Clean
+from flawsmith.studio.guard import PART, Guard, Limits, _in_parts, host_rule, is_loopback
 from flawsmith.studio.opened import open_folder
 from flawsmith.studio.paths import Roots
 from flawsmith.studio.server import take_place
+from flawsmith.studio.work import Gone, Queue
 from tests.studio_helpers import (
     BASE,
     HOST,
@@ -25,6 +34,7 @@ from tests.studio_helpers import (
     app_of,
     client_of,
     make_candidates,
+    make_real,
     review_client,
     running,
     spoken,
@@ -190,6 +200,25 @@ def test_a_link_that_leads_out_is_not_followed(tmp_path):
     assert "accepted" not in (tmp_path / "samples.jsonl").read_text()
 
 
+@pytest.mark.parametrize("drop", ["images", "masks"])
+def test_neither_picture_nor_mask_may_lead_out(tmp_path, drop):
+    made = make_candidates(tmp_path / "made")
+    client = review_client(made, tmp_path / "cache")
+    painted_on = Clean(make_real(tmp_path / "real"), 64, Roots([tmp_path / "real"]))
+    name = painted_on.listed()[0][0]
+    foreign = make_candidates(tmp_path / "foreign")
+    for path in (made / drop / "paste_000000.png", tmp_path / "real" / drop / f"{name}.png"):
+        path.unlink()
+        path.symlink_to(foreign / drop / "paste_000000.png")
+    for call in ("tile.jpg", "crop.jpg", "whole.jpg", "look"):
+        found = client.get(f"/c/0/{call}")
+        assert found.status_code == 422
+        assert "leaves the opened folder" in found.json()["error"]
+    with pytest.raises(InputError, match="leaves the opened folder"):
+        painted_on.sample(name)
+    painted_on.close()
+
+
 def test_roots_follow_links_before_they_compare(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -205,6 +234,8 @@ def test_roots_follow_links_before_they_compare(tmp_path):
 def test_bodies_are_limited(folder, tmp_path):
     limits = Limits(body=1000)
     client = client_of(open_folder(folder), tmp_path, limits=limits)
+    # A dropped picture may be larger; here nothing takes one.
+    assert client.post("/api/drop", content=b"x" * 1001).status_code in (404, 405)
     assert client.post("/api/decide", content=b"x" * 1001).status_code == 413
     assert client.post("/api/decide", content=iter([b"x" * 600] * 2)).status_code == 413
     assert client.post("/api/decide", content=b"x" * 999).status_code == 400
@@ -241,7 +272,6 @@ def test_what_is_not_understood_is_said_in_a_line(client):
 
 def test_dropped_files_are_limited(tmp_path):
     from flawsmith.studio import clean
-    from flawsmith.studio.clean import Clean
 
     dropped = Clean(None, 64, Roots([tmp_path]))
     name = dropped.drop(encode_png(np.zeros((20, 30), np.uint8)))
@@ -288,6 +318,81 @@ def test_slow_clients_do_not_stop_others(folder, tmp_path, monkeypatch):
             assert own.recv(10) == b""
         for own in (*silent, *slow):
             own.close()
+
+
+def test_who_does_not_take_the_answer_is_dropped(monkeypatch):
+    """Its bytes must not wait here for ever."""
+    monkeypatch.setattr(server, "STALLED", 0.5)
+    size = 64 << 20
+    guard = Guard(Response(bytes(size)), TOKEN, lambda host: True)
+    with running(guard) as port, socket.create_connection((HOST, port), timeout=20) as own:
+        own.sendall(f"GET /{TOKEN}/ HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode())
+        time.sleep(2)
+        taken = 0
+        with suppress(ConnectionResetError):
+            while part := own.recv(1 << 20):
+                taken += len(part)
+        assert taken < size // 2
+        told = spoken(port, f"GET /{TOKEN}/ HTTP/1.1")
+        assert len(told.split(b"\r\n\r\n", 1)[1]) == size
+
+
+def test_answers_go_out_in_parts():
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    for size in (0, 1, PART, PART + 1, 3 * PART):
+        sent.clear()
+        guard = Guard(Response(bytes(range(256)) * (size // 256 + 1)), TOKEN, lambda host: True)
+        client = TestClient(guard, base_url=f"{BASE}/{TOKEN}")
+        assert client.get("/").content == bytes(range(256)) * (size // 256 + 1)
+        content = bytes(size)
+        anyio.run(_in_parts(send), {"type": "http.response.body", "body": content})
+        assert b"".join(one["body"] for one in sent) == content
+        assert [one.get("more_body", False) for one in sent] == [True] * (len(sent) - 1) + [False]
+        assert len(sent) == max(1, -(-size // PART))
+
+
+def test_who_has_left_is_not_worked_for():
+    messages = [{"type": "http.request", "body": b""}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    request = Request({"type": "http", "method": "GET", "headers": []}, receive)
+    with pytest.raises(Gone):
+        anyio.run(Queue(1, 1).run, request, lambda: pytest.fail("worked"))
+
+
+SERVED = """
+from pathlib import Path
+from starlette.responses import PlainTextResponse
+from flawsmith.studio.clean import Clean
+from flawsmith.studio.paths import Roots
+from flawsmith.studio.server import serve, take_place
+
+clean = Clean(None, 64, Roots([]))
+print(clean._place, flush=True)
+tell = lambda text: print(text, flush=True)
+serve(take_place(), PlainTextResponse("here"), browse=False, say=tell)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_dropped_pictures_go_with_the_studio(number):
+    words = [sys.executable, "-c", SERVED]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as own:
+        place = Path(own.stdout.readline().strip())
+        assert place.is_dir()
+        address = own.stdout.readline().split()[1]
+        port = int(address.split(":")[2].split("/")[0])
+        assert spoken(port, "GET / HTTP/1.1").endswith(b"here")
+        own.send_signal(number)
+        assert own.wait(20) == 0
+        assert "stopped" in own.stdout.read()
+    assert not place.exists()
 
 
 def test_a_place_is_on_loopback_with_its_own_token():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,17 +15,23 @@ from click.testing import CliRunner
 from flawsmith.cli import cli
 from flawsmith.data import review
 from flawsmith.data.formats import read_dataset
+from flawsmith.data.scan import scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.features import Extractor
 from flawsmith.evaluate.filtering.job import read_accepted
-from flawsmith.evaluate.filtering.reasons import PERSON
+from flawsmith.evaluate.filtering.reasons import PERSON, TWIN
+from flawsmith.evaluate.filtering.select_settings import SelectSettings
+from flawsmith.evaluate.filtering.settings import FilterSettings
+from flawsmith.evaluate.filtering.sieve import Sieve
+from flawsmith.pipeline.clean import _select_stage
+from flawsmith.studio import decisions
 from flawsmith.studio.candidates import Candidates, reserved
 from flawsmith.studio.decisions import Conflict, Decisions
 from flawsmith.studio.opened import open_folder
 from flawsmith.studio.paths import Roots
 from flawsmith.studio.pictures import outlines
 from tests.eye import Eye
-from tests.filter_helpers import CLASSES
+from tests.filter_helpers import CLASSES, crops_of, drawn, scanned
 from tests.studio_helpers import make_candidates, make_real, review_client
 
 
@@ -84,6 +91,60 @@ def test_two_tabs_do_not_overwrite_each_other(made, tmp_path):
     news = client.get(f"/api/changes/{table['change']}").json()
     assert news["choices"] == {"1": "accepted", "3": "rejected"}
     assert client.get(f"/api/changes/{news['change']}").json()["choices"] == {}
+
+
+@pytest.mark.parametrize("what", ["line", "image", "mask"])
+def test_nobody_decides_on_what_was_made_anew(made, tmp_path, what):
+    client = review_client(made, tmp_path / "cache")
+    assert decide(client, 1, "accepted").status_code == 200
+    assert client.get("/c/1/look").status_code == 200
+    if what == "line":
+        lines = lines_of(made)
+        lines[1]["meta"]["seed"] = "another"
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (made / "samples.jsonl").write_text(text)
+    else:
+        path = made / f"{what}s" / "paste_000001.png"
+        path.write_bytes((made / f"{what}s" / "paste_000003.png").read_bytes())
+        for call in ("tile.jpg", "crop.jpg", "look"):
+            told = client.get(f"/c/1/{call}")
+            assert told.status_code == 422
+            assert "made anew" in told.json()["error"]
+    refused = decide(client, 1, "rejected", "accepted")
+    assert refused.status_code == 409
+    assert "made anew" in refused.json()["error"]
+    assert choices(made)[1] == "accepted"
+    assert decide(client, 2, "rejected").status_code == 200
+
+
+def test_a_change_during_the_table_is_told_again(made, monkeypatch):
+    candidates = Candidates((made,), None, Roots([made]))
+    actual = candidates.choice
+
+    def choice(number):
+        if number == 3 and not candidates.changes:
+            candidates.decide(1, "accepted", None)
+        return actual(number)
+
+    monkeypatch.setattr(candidates, "choice", choice)
+    table = candidates.table()
+    assert table["choice"][1] is None
+    assert candidates.since(table["change"])["choices"] == {"1": "accepted"}
+
+
+def test_choices_stand_while_the_list_is_read_again(made, monkeypatch):
+    own = Decisions(made / "samples.jsonl", Roots([made]))
+    own.decide("paste_000000", "accepted", None)
+    Decisions(made / "samples.jsonl", Roots([made])).decide("paste_000001", "rejected", None)
+    actual, seen = decisions.choice_of, []
+
+    def choice_of(meta):
+        seen.append(own.choice("paste_000000"))
+        return actual(meta)
+
+    monkeypatch.setattr(decisions, "choice_of", choice_of)
+    own.decide("paste_000002", "accepted", None)
+    assert seen == ["accepted"] * 6
 
 
 def test_lines_of_others_are_kept(made, tmp_path):
@@ -238,10 +299,33 @@ def test_a_filter_heeds_decisions(tmp_path):
     assert len(accepted) <= len(kept) + 1
 
 
+def test_the_twin_of_what_a_person_accepted_goes(tmp_path):
+    """Also where it comes earlier: the one that a person chose stands for both."""
+    samples = [drawn(f"paste_{i}", 100 + i, 0, "paste") for i in range(3)]
+    made = scanned(tmp_path / "made", samples).dataset.root
+    Decisions(made / "samples.jsonl", Roots([made])).decide("paste_1", "accepted", None)
+    found = scan(read_dataset(made))
+    sieve = Sieve(found, found, FilterSettings())
+    sieve.made_crops, sieve.distances = {0: crops_of([0.0, 0.1, 5.0])}, {}
+    sieve.limits = {0: {"copies": 0.5}}
+    sieve.by_novelty()
+    assert sieve.reasons == [TWIN, "", ""]
+
+
+def test_a_run_selects_anew_what_a_person_decided_on(made):
+    """The stage that selects generated clean images: other decisions are another job."""
+    jobs = []
+    stages = SimpleNamespace(make=lambda name, inputs, needs, work: jobs.append(inputs) or made)
+    plan = SimpleNamespace(select=SelectSettings())
+    for choice, was in ((None, None), ("rejected", None), ("accepted", "rejected")):
+        Decisions(made / "samples.jsonl", Roots([made])).decide("paste_000001", choice, was)
+        _select_stage(stages, made, None, plan, "cpu", 1)
+    told = [job.get("choices") for job in jobs]
+    assert told == [None, {"paste_000001": "rejected"}, {"paste_000001": "accepted"}]
+
+
 def test_a_broken_pair_is_not_saved_by_a_person(tmp_path):
     """The certificate says that a label is wrong: nobody's liking mends that."""
-    from tests.filter_helpers import drawn, scanned
-
     real = make_real(tmp_path / "real", 12)
     samples = [drawn(f"drawn_{i}", 300 + i, i % 2, "drawn") for i in range(4)]
     samples[0].masks[:] = False

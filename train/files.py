@@ -18,8 +18,12 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Write a file and flush it to the disk; raises OSError."""
-    with path.open("wb") as file:
+    """Write a new file, in place of any old one, and flush it to the disk; raises OSError.
+
+    Nothing is written through a link that has the name: it is removed, and "x" follows none.
+    """
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -165,13 +165,17 @@ class Sieve:
         self._reject(np.flatnonzero(found.seen < 1), UNSEEN)
 
     def by_novelty(self) -> None:
-        """Reject near copies of real defects, then of candidates that are left and come earlier."""
+        """Reject near copies of real defects, then of candidates that are left and come earlier.
+
+        Those that a person accepted come first: they stay, and their copies go.
+        """
         nearest = self._ratios("copies", closest, np.fmin)
         self._score("novelty", nearest)
         copying = [method_of(record) in COPYING for record in self.made.dataset.records]
         self._reject((i for i, ratio in enumerate(nearest) if ratio <= 1 and not copying[i]), COPY)
         limits = {plane: own["copies"] for plane, own in self.limits.items()}
-        self._reject(sorted(twins(self.made_crops, limits, self._left())), TWIN)
+        order = sorted(self._left(), key=lambda place: (place not in self._pinned, place))
+        self._reject(sorted(twins(self.made_crops, limits, order)), TWIN)
 
     def select(self) -> tuple[Selected, ...]:
         """Reject what is not needed: the rest is closest to the real samples, class by class."""

@@ -47,12 +47,18 @@ export class Mask {
 
   // Marks all pixels of a box for which inside(x, y) holds; returns the box within the picture.
   mark(left, top, right, bottom, value, inside) {
+    return this.rows(left, top, right, bottom, (y, x0, x1) => {
+      for (let x = x0; x < x1; x += 1)
+        if (inside(x + 0.5, y + 0.5)) this.values[y * this.width + x] = value;
+    });
+  }
+
+  // Calls row(y, x0, x1) for each row of a box within the picture; returns that box.
+  rows(left, top, right, bottom, row) {
     const x0 = Math.max(0, Math.floor(left)), y0 = Math.max(0, Math.floor(top));
     const x1 = Math.min(this.width, Math.ceil(right)), y1 = Math.min(this.height, Math.ceil(bottom));
     if (x0 >= x1 || y0 >= y1) return null;
-    for (let y = y0; y < y1; y += 1)
-      for (let x = x0; x < x1; x += 1)
-        if (inside(x + 0.5, y + 0.5)) this.values[y * this.width + x] = value;
+    for (let y = y0; y < y1; y += 1) row(y, x0, x1);
     const box = [x0, y0, x1 - x0, y1 - y0];
     this.reach = joined(this.reach, box);
     if (this.open) this.open.box = joined(this.open.box, box);
@@ -72,18 +78,21 @@ export class Mask {
       Math.max(from[0], to[0]) + reach, Math.max(from[1], to[1]) + reach, value, near);
   }
 
-  // The inside of a closed line, by the even-odd rule.
+  // The inside of a closed line, by the even-odd rule: a row at a time, between its crossings.
   area(points, value) {
     const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
-    const inside = (x, y) => {
-      let odd = false;
+    const low = (values) => values.reduce((a, b) => Math.min(a, b)), high = (values) => values.reduce((a, b) => Math.max(a, b));
+    return this.rows(low(xs), low(ys), high(xs), high(ys), (row, x0, x1) => {
+      const y = row + 0.5, at = [], start = row * this.width;
       for (let i = 0, j = points.length - 1; i < points.length; j = i, i += 1) {
-        const [[ax, ay], [bx, by]] = [points[i], points[j]];
-        if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) odd = !odd;
+        const ax = xs[i], ay = ys[i], bx = xs[j], by = ys[j];
+        if (ay > y !== by > y) at.push(((bx - ax) * (y - ay)) / (by - ay) + ax);
       }
-      return odd;
-    };
-    return this.mark(Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys), value, inside);
+      at.sort((a, b) => a - b);
+      const pixel = (x) => Math.min(x1, Math.max(x0, Math.ceil(x - 0.5)));
+      for (let i = 0; i + 1 < at.length; i += 2)
+        this.values.fill(value, start + pixel(at[i]), start + pixel(at[i + 1]));
+    });
   }
 
   // A mask of the bank around a point, turned (radians) and scaled.

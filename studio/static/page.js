@@ -11,13 +11,14 @@ export class Refused extends Error {
 }
 
 // Calls are relative: the page's own address holds the token.
-export async function call(path, sent, signal) {
+export async function call(path, sent, signal, keepalive = false) {
   const raw = sent instanceof Blob;
   const options = sent === undefined ? { signal } : {
     method: "POST",
     body: raw ? sent : JSON.stringify(sent),
     headers: { "content-type": raw ? "application/octet-stream" : "application/json" },
     signal,
+    keepalive,
   };
   let answer;
   try {
@@ -30,7 +31,8 @@ export async function call(path, sent, signal) {
   throw new Refused(answer.status, await answer.json().catch(() => ({})));
 }
 
-export const ask = async (path, sent) => (await call(path, sent)).json();
+// keepalive: it is sent even if the page is left meanwhile.
+export const ask = async (path, sent, { keepalive } = {}) => (await call(path, sent, undefined, keepalive)).json();
 
 let fading = 0;
 export function notice(text, bad = false) {
@@ -65,6 +67,20 @@ export const rgb = (colour) => `rgb(${colour.join(" ")})`;
 
 export function fill(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => made("option", { value, text })));
+}
+
+// Arrow keys lead from one part of a group to the next, and choose it.
+export function arrows(box) {
+  box.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const parts = [...box.children].filter((part) => !part.disabled);
+    if (!step || !parts.length) return;
+    event.preventDefault();
+    const at = parts.indexOf(document.activeElement);
+    const next = parts[at < 0 ? 0 : (at + step + parts.length) % parts.length];
+    next.focus();
+    next.click();
+  });
 }
 
 // A key with a letter or sign of its own; typing in a field is no command.

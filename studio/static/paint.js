@@ -1,8 +1,10 @@
 // Paint: a clean picture, a mask drawn on it, and the defect that the run paints there.
-import { $, Refused, ask, call, complain, fill, keyOf, made, notice, rgb } from "./page.js";
+import { $, Refused, arrows, ask, call, complain, fill, keyOf, made, notice, rgb } from "./page.js";
 import { Easel, strip } from "./easel.js";
 import { TileList } from "./list.js";
 import { Mask, unpacked } from "./mask.js";
+
+const DROPPED = 128 * 2 ** 20; // bytes; the server takes no more
 
 let about, easel, list, bank;
 let ids = [];
@@ -13,6 +15,8 @@ let centre = null; // where it would lie
 let busy = null; // aborts the painting that is on its way
 let drawing = null; // a stroke under the pointer, or a line begun by a key
 let stale = false; // the mask changed since the last painting
+let shown = null; // the order whose painting is on the easel: this, and nothing else, is saved
+let saving = false;
 let seeds = null; // aborts the strip of eight seeds
 const seen = new Map(); // pointer id -> last event, for two fingers
 
@@ -48,6 +52,7 @@ async function choose(place) {
   stop();
   dismiss();
   picture = name;
+  shown = null;
   easel.put(image, new Mask(image.width, image.height), about.colours);
   $("canvas").setAttribute("aria-label", `Picture ${name} to draw on, ${image.width} by ${image.height} pixels`);
   buttons();
@@ -62,8 +67,12 @@ function buttons() {
   $("undo").disabled = !mask?.done.length;
   $("redo").disabled = !mask?.undone.length;
   const nothing = !mask?.box();
-  for (const id of ["wipe", "again", "eight", "save"]) $(id).disabled = nothing;
+  for (const id of ["wipe", "again", "eight"]) $(id).disabled = nothing;
+  $("save").disabled = !seenWhole();
 }
+
+// Whether what is on the easel is what the mask, the seed and the strength say.
+const seenWhole = () => Boolean(shown && !stale && !busy && !saving && !easel.mask.open?.box);
 
 // ---- painting
 
@@ -77,7 +86,7 @@ async function patchOf(asked, signal) {
   const answer = await call("api/paint", asked, signal);
   const box = answer.headers.get("x-box").split(",").map(Number);
   const image = await createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" });
-  return { box, image, fault: answer.headers.get("x-fault"), seed: asked.seed };
+  return { box, image, fault: answer.headers.get("x-fault"), seed: asked.seed, asked };
 }
 
 let later = 0;
@@ -87,35 +96,49 @@ function repaint(delay = 60, { another = false } = {}) {
   busy?.abort();
   clearTimeout(later);
   later = setTimeout(() => paint().catch(complain), delay);
+  $("save").disabled = true;
 }
 
 async function paint() {
   const asked = order();
-  buttons();
   stale = false;
   if (!asked) {
-    easel.painted(null);
-    say("");
+    unpainted();
     return;
   }
   const own = new AbortController();
   busy = own;
+  buttons();
   $("wait").hidden = false;
   try {
     const start = performance.now();
     const patch = await patchOf(asked, own.signal);
     if (own.signal.aborted) return;
     put(patch, ` in ${((performance.now() - start) / 1000).toFixed(2)} s`);
+  } catch (error) {
+    // What is shown is of an older mask, and this one has no painting.
+    if (busy === own && error.name !== "AbortError") unpainted();
+    throw error;
   } finally {
     if (busy === own) {
       busy = null;
       $("wait").hidden = true;
+      buttons();
     }
   }
 }
 
+function unpainted() {
+  shown = null;
+  easel.painted(null);
+  say("");
+  buttons();
+}
+
 function put(patch, took = "") {
   easel.painted(patch);
+  shown = patch.asked;
+  buttons();
   say(patch.fault ? `a filter would reject this: ${patch.fault}` : `painted${took} with seed ${patch.seed}`);
   for (const cell of $("strip").children) cell.setAttribute("aria-selected", String(cell.dataset.seed === String(patch.seed)));
 }
@@ -153,6 +176,8 @@ async function eight() {
     cells[i].disabled = false;
     cells[i].addEventListener("click", () => {
       busy?.abort();
+      busy = null;
+      $("wait").hidden = true;
       clearTimeout(later);
       stale = false;
       $("seed").value = one.seed;
@@ -162,18 +187,22 @@ async function eight() {
 }
 
 async function save() {
-  const asked = order();
-  if (!asked) return;
-  $("save").disabled = true;
+  if (!seenWhole()) {
+    if (!saving && easel.mask?.box()) notice("Not saved: what is drawn is not painted yet.", true);
+    return;
+  }
+  saving = true;
+  buttons();
   try {
-    const told = await ask("api/save", asked);
+    const told = await ask("api/save", shown);
     say(`saved as ${told.id}; ${told.saved} pairs in ${about.save}`);
     notice(`Saved as ${told.id}.`);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     notice(error.message, true);
   } finally {
-    $("save").disabled = false;
+    saving = false;
+    buttons();
   }
 }
 
@@ -421,6 +450,7 @@ function penned(event, key) {
 
 function wire() {
   for (const button of $("tools").children) button.addEventListener("click", () => take(button.dataset.tool));
+  for (const id of ["tools", "bank", "strip"]) arrows($(id));
   const outputs = { brush: (v) => v, strength: (v) => (v / 100).toFixed(2), turn: (v) => `${v}°`, scale: (v) => `${v}%` };
   for (const [id, text] of Object.entries(outputs))
     $(id).addEventListener("input", () => { $(`${id}-value`).textContent = text($(id).value); easel.draw(); });
@@ -455,6 +485,10 @@ function wire() {
 function dropping() {
   const send = async (file) => {
     if (!file) return;
+    if (file.size > DROPPED) {
+      notice(`${file.name} has ${Math.ceil(file.size / 2 ** 20)} MiB; at most ${DROPPED / 2 ** 20} can be dropped.`, true);
+      return;
+    }
     const told = await ask("api/drop", file);
     await pictures(told.id);
     notice(`${file.name} can be painted on; it is kept when a pair is saved.`);

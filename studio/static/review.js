@@ -7,7 +7,8 @@ let shown = []; // numbers of the candidates that fit the filters, in order
 let place = -1;
 let wanted = 0; // the newest candidate asked for: answers to older calls are passed over
 const known = new Map(); // number -> what the server told of it
-const waiting = new Map(); // number -> decisions on their way, in turn
+const waiting = new Map(); // number -> decisions on their way, in turn: shown, and not settled
+const worded = (number) => (WORDS[table.choice[number]] || "undecided") + (waiting.has(number) ? ", not written yet" : "");
 const WORDS = { accepted: "accepted by you", rejected: "rejected by you" };
 
 export async function open() {
@@ -25,6 +26,7 @@ export async function open() {
   apply(firstOpen());
   setInterval(() => { if (!document.hidden) learn().catch(() => {}); }, 4000);
   addEventListener("focus", () => again());
+  addEventListener("beforeunload", (event) => { if (waiting.size) event.preventDefault(); });
 }
 
 export const again = () => learn().catch(complain);
@@ -77,15 +79,16 @@ function count() {
   $("done").max = table.id.length;
   $("done").value = decided;
   $("counts").textContent = `${decided} of ${table.id.length} decided: ${accepted} accepted, `
-    + `${decided - accepted} rejected · ${shown.length} shown`;
+    + `${decided - accepted} rejected${waiting.size ? `, ${waiting.size} not written yet` : ""} · ${shown.length} shown`;
 }
 
 function tile(element, number) {
   const choice = table.choice[number] || "";
   element.classList.toggle("accepted", choice === "accepted");
   element.classList.toggle("rejected", choice === "rejected");
-  element.lastChild.textContent = { accepted: "✓", rejected: "✗" }[choice] || "";
-  element.setAttribute("aria-label", `${table.id[number]}, ${WORDS[choice] || "undecided"}`);
+  element.classList.toggle("pending", waiting.has(number));
+  element.lastChild.textContent = waiting.has(number) ? "…" : { accepted: "✓", rejected: "✗" }[choice] || "";
+  element.setAttribute("aria-label", `${table.id[number]}, ${worded(number)}`);
 }
 
 function go(next) {
@@ -122,8 +125,8 @@ function present() {
 
 function state(number) {
   const choice = table.choice[number];
-  $("state").className = `state ${choice || ""}`;
-  $("state").textContent = WORDS[choice] || "undecided";
+  $("state").className = `state ${waiting.has(number) ? "" : choice || ""}`;
+  $("state").textContent = worded(number);
   const verdict = table.verdict[number];
   const reason = table.reasons[table.reason[number]];
   $("reason").textContent = verdict ? `Filter: ${verdict}${reason ? `: ${reason}` : ""}` : "No filter has judged it";
@@ -200,14 +203,18 @@ function act(key) {
 function decide(number, choice) {
   const was = table.choice[number];
   if (was === choice) return;
-  settle(number, choice);
   const before = waiting.get(number) || Promise.resolve();
-  const sent = before.then(() => ask("api/decide", { number, choice, was })).catch((error) => {
+  const sent = before.then(() => ask("api/decide", { number, choice, was }, { keepalive: true })).catch((error) => {
     settle(number, error.status === 409 ? error.told.choice : was);
     const told = error.status === 409 ? `${table.id[number]}: ${error.message}; it is ${WORDS[error.told.choice] || "undecided"}` : `${table.id[number]} is not decided: ${error.message}`;
     notice(told, true);
-  }).finally(() => { if (waiting.get(number) === sent) waiting.delete(number); });
+  }).finally(() => {
+    if (waiting.get(number) !== sent) return;
+    waiting.delete(number);
+    settle(number, table.choice[number]);
+  });
   waiting.set(number, sent);
+  settle(number, choice);
 }
 
 function settle(number, choice) {
@@ -235,5 +242,6 @@ export function typed(event) {
   const wanted = pressing ? "" : KEYS[key] || moving;
   if (!wanted || !table) return;
   event.preventDefault();
-  act(wanted);
+  // A key that is held leafs, and decides once.
+  if (!event.repeat || wanted === "s" || wanted === "b") act(wanted);
 }
