@@ -366,13 +366,18 @@ def test_who_has_left_is_not_worked_for():
         anyio.run(Queue(1, 1).run, request, lambda: pytest.fail("worked"))
 
 
+# Started under nohup or in the background, some signals are ignored from the start.
 SERVED = """
+import signal
 from pathlib import Path
 from starlette.responses import PlainTextResponse
 from flawsmith.studio.clean import Clean
 from flawsmith.studio.paths import Roots
 from flawsmith.studio.server import serve, take_place
 
+for name in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(name, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 clean = Clean(None, 64, Roots([]))
 print(clean._place, flush=True)
 tell = lambda text: print(text, flush=True)
@@ -390,7 +395,10 @@ def test_dropped_pictures_go_with_the_studio(number):
         port = int(address.split(":")[2].split("/")[0])
         assert spoken(port, "GET / HTTP/1.1").endswith(b"here")
         own.send_signal(number)
-        assert own.wait(20) == 0
+        try:
+            assert own.wait(20) == 0
+        finally:
+            own.kill()
         assert "stopped" in own.stdout.read()
     assert not place.exists()
 
