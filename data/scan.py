@@ -15,7 +15,7 @@ from flawsmith.data.parallel import ordered_map
 from flawsmith.data.reading import OnError
 from flawsmith.errors import InputError, printable
 from flawsmith.progress import track
-from flawsmith.sample import Image, Label, Masks, pixel_counts
+from flawsmith.sample import Image, Label, Masks, Sample, pixel_counts
 
 
 @dataclass(frozen=True)
@@ -110,20 +110,25 @@ class _Look:
         except InputError as error:
             where = error.where or self.records[index].id
             return Skipped(printable(where), printable(error.what), error.mend, bad=True)
-        height, width = sample.image.shape[:2]
-        pixels = pixel_counts(sample.masks)
-        return Facts(
-            id=sample.id,
-            label=sample.label,
-            group=sample.group,
-            width=width,
-            height=height,
-            channels=1 if sample.image.ndim == 2 else 3,
-            pixels=pixels,
-            components=components(sample.masks),
-            overlap=int(np.count_nonzero(sample.union)) < sum(pixels),
-            digest=pixel_digest(sample.image),
-        )
+        return facts_of(sample)
+
+
+def facts_of(sample: Sample) -> Facts:
+    """Return what a scan says of a decoded sample."""
+    pixels = pixel_counts(sample.masks)
+    height, width = sample.image.shape[:2]
+    return Facts(
+        id=sample.id,
+        label=sample.label,
+        group=sample.group,
+        width=width,
+        height=height,
+        channels=1 if sample.image.ndim == 2 else 3,
+        pixels=pixels,
+        components=components(sample.masks),
+        overlap=int(np.count_nonzero(sample.union)) < sum(pixels),
+        digest=pixel_digest(sample.image),
+    )
 
 
 def scan(

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 from flawsmith.data.leak import names_told, parts_told
 from flawsmith.data.scan import Scan
-from flawsmith.data.split import split_groups
-
-HALVES = (0.5, 0.5)
+from flawsmith.evaluate.filtering.halves import halves_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def shares_of(clean: Scan, made: Scan, seed: int, fewest: int = 1) -> tuple[tupl
     if len(free) == len(known):
         return (Share(clean, made),), 0
     learned = clean.select(clean.where("good"))
-    halves = [learned.select(part) for part in split_groups(learned.facts, HALVES, seed)]
+    halves = [learned.select(part) for part in halves_of(learned, seed)]
     if min(len(half.facts) for half in halves) < fewest:
         return (Share(clean, made.select(free)),) if free else (), len(known) - len(free)
     groups = [{fact.group for fact in half.facts} for half in halves]

@@ -12,7 +12,7 @@ import numpy as np
 
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import ReadOptions, read_dataset
-from flawsmith.data.scan import Facts, Scan, components, pixel_digest, scan
+from flawsmith.data.scan import Scan, facts_of, scan
 from flawsmith.data.thumbnails import Box
 from flawsmith.errors import InputError
 from flawsmith.evaluate.distance import Compute
@@ -21,7 +21,7 @@ from flawsmith.evaluate.features import Extractor, open_extractor
 from flawsmith.evaluate.filtering.crops import ClassCrops, class_crops
 from flawsmith.evaluate.looks import crop_boxes
 from flawsmith.evaluate.neighbours import nearest
-from flawsmith.sample import Sample, pixel_counts
+from flawsmith.sample import Sample
 from flawsmith.studio.paths import Roots
 
 
@@ -89,24 +89,6 @@ class Nearest:
                 crops = class_crops(shown, extractor, compute, "features real")
                 self._known = shown, crops, extractor
             return self._known
-
-
-def facts_of(sample: Sample) -> Facts:
-    """Return what a scan would say of a decoded sample."""
-    pixels = pixel_counts(sample.masks)
-    height, width = sample.image.shape[:2]
-    return Facts(
-        id=sample.id,
-        label=sample.label,
-        group=sample.group,
-        width=width,
-        height=height,
-        channels=1 if sample.image.ndim == 2 else 3,
-        pixels=pixels,
-        components=components(sample.masks),
-        overlap=int(np.count_nonzero(sample.union)) < sum(pixels),
-        digest=pixel_digest(sample.image),
-    )
 
 
 def _found(found: Scan, known: ClassCrops, row: int, name: str, distance: float) -> Found:

@@ -1,4 +1,4 @@
-"""The halves of the real groups that the filter's two segmenters learn from; loads no torch."""
+"""The halves of the real groups that two segmenters or detectors learn from; loads no torch."""
 
 from flawsmith.data.scan import Scan
 from flawsmith.data.split import split_groups
