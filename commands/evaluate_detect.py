@@ -207,10 +207,6 @@ def _told(one: "Judged") -> Iterator[str]:
         f"{one.name}: learned from {one.learned} clean images in {costs.fit_seconds:.1f} s, "
         f"{costs.milliseconds:.1f} ms an image, {costs.bytes / MIB:.1f} MiB"
     )
-    masses = {"real": one.mass_real, "synthetic": one.mass_made}
-    for name, mass in masses.items():
-        if mass is not None:
-            yield f"  share of the maps' mass inside the masks of {name} defects: {mass:.2f}"
     warnings = [figure.warning for figure in one.figures]
     warnings += [one.added.difference.warning] if one.added is not None else []
     yield from (f"  mind: {warning}" for warning in dict.fromkeys(filter(None, warnings)))

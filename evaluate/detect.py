@@ -13,11 +13,13 @@ import numpy as np
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect_figures import (
+    MADE_MASS,
+    MASS,
     Table,
     added_finding,
     against_baselines,
     figures_of,
-    masses_of,
+    mass_of,
     pixels_of,
     scores_of,
 )
@@ -116,10 +118,13 @@ def _judge_one(job: Job) -> tuple[Judged, list[Table]]:
         name=job.name,
         form=job.form,
         learned=job.counted,
-        figures=(*figures_of(job, tables, first.scores), *pixels_of(job, first.real)),
+        figures=(
+            *figures_of(job, tables, first.scores),
+            *pixels_of(job, first.real),
+            *mass_of(job, MASS, [(job.real, first.real)]),
+            *mass_of(job, MADE_MASS, [(one.found, one.scored) for one in first.made]),
+        ),
         by_seed=tuple(float(whole[0]) for whole, _ in tables),
-        mass_real=_mean(masses_of(job, job.real, first.real)),
-        mass_made=_mean([m for one in first.made for m in masses_of(job, one.found, one.scored)]),
         costs=first.costs,
         added=added_finding(job, more, tables) if more else None,
         seen=_seen(job, first),
@@ -193,7 +198,3 @@ def _seen(job: Job, first: _First) -> Seen:
     scored = one.real if one else first.real
     real = Side(job.pictures(job.real), scores_of(scored.scores, job.real), scored)
     return look(real, Side(job.pictures(one.found), one.told, one.scored) if one else None)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None

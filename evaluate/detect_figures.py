@@ -13,13 +13,15 @@ from flawsmith.evaluate.detect_settings import BASELINES
 from flawsmith.evaluate.detectors.base import Scored
 from flawsmith.evaluate.detectors.figures import Figure, Scores, few_groups, interval
 from flawsmith.evaluate.detectors.judgement import ALARMED, DIFFERENCE, MADE, NAMES
-from flawsmith.evaluate.detectors.places import mass_inside, pixel_figures
+from flawsmith.evaluate.detectors.places import mass_figure, pixel_figures
 from flawsmith.evaluate.paired import ENOUGH_SEEDS, Difference, interval_of
 from flawsmith.evaluate.verdict import Finding
+from flawsmith.sample import Masks
 
 Values = NDArray[np.float64]
 # Of one training: the figures (F,), and those of each draw of groups (draws, F).
 Table = tuple[Values, Values]
+MASS, MADE_MASS = "map mass inside", "synthetic map mass inside"
 BASE, ADDED = "real clean", "real + synthetic clean"
 
 
@@ -60,14 +62,25 @@ def pixels_of(job: Job, real: Scored) -> tuple[Figure, ...]:
     return pixel_figures(masks, real.maps, _empty(job.real).groups, settings.seed, settings.draws)
 
 
-def masses_of(job: Job, found: Scan, scored: Scored) -> list[float]:
-    """Return the share of each map's mass inside the mask, of the images that show a defect."""
-    if scored.maps is None:
-        return []
-    pictures = job.pictures(found)
-    masks = (pictures.mask(i) for i in range(len(pictures)))
-    shares = [mass_inside(m, v) for m, v in zip(masks, scored.maps, strict=True) if m.any()]
-    return [share for share in shares if not np.isnan(share)]
+def mass_of(job: Job, name: str, sets: Sequence[tuple[Scan, Scored]]) -> tuple[Figure, ...]:
+    """Return which share of the maps' mass lies inside the masks; nothing without maps or defects.
+
+    sets: pictures and what one training says of them.
+    """
+    masks: list[Masks] = []
+    maps: list[NDArray[np.float32]] = []
+    groups: list[str] = []
+    for found, scored in sets:
+        if scored.maps is not None:
+            pictures = job.pictures(found)
+            masks += [pictures.mask(i) for i in range(len(pictures))]
+            maps += list(scored.maps)
+            groups += _empty(found).groups
+    if not maps:
+        return ()
+    settings = job.settings
+    one = mass_figure(name, masks, np.stack(maps), groups, settings.seed, settings.draws)
+    return (one,) if one else ()
 
 
 def added_finding(job: Job, own: Sequence[Table], base: Sequence[Table]) -> Finding:

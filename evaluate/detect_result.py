@@ -50,12 +50,11 @@ class Judged:
     """What one detector found.
 
     figures: in the order of ``judgement.NAMES``, those that there are images for, then pixel AUROC
-    and PRO of real defects. by_seed: the AUROC of each training. mass_real, mass_made: the mean
-    share of a map's mass inside the mask; None without maps or defects. added: what synthetic
-    clean images among the training ones do to the AUROC, None if none were added. seen: the scores
-    and some maps. counts: of images. halves: whether synthetic
-    images were judged by detectors of half of the clean parts (``detect_sources``); left_out: those
-    that none of them could judge.
+    and PRO of real defects and the share of the maps' mass inside of real and of synthetic ones,
+    each of the first training. by_seed: the AUROC of each training. added: what synthetic clean
+    images among the training ones do to the AUROC, None if none were added. seen: the scores and
+    some maps. counts: of images. halves: whether synthetic images were judged by detectors of half
+    of the clean parts (``detect_sources``); left_out: those that none of them could judge.
     """
 
     name: str
@@ -63,8 +62,6 @@ class Judged:
     learned: int
     figures: tuple[Figure, ...]
     by_seed: tuple[float, ...]
-    mass_real: float | None
-    mass_made: float | None
     costs: Costs
     added: Finding | None = None
     seen: Seen = field(default_factory=Seen)

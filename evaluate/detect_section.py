@@ -27,6 +27,9 @@ EXPLAINED = {
     "real images.",
     "PRO": "Share of each real defect that the map marks, over false alarms of up to 30% of the "
     "pixels.",
+    "map mass inside": "Share of what a map marks above its median that lies inside of the mask, "
+    "the mean over real defects.",
+    "synthetic map mass inside": "The same of synthetic defects.",
 }
 
 
@@ -51,7 +54,6 @@ def _detector(one: Judged) -> dict[str, Any]:
         "judged": one,
         "verdicts": [text[0].upper() + text[1:] for text in one.verdicts],
         "rows": [_row(figure) for figure in one.figures],
-        "masses": _masses(one),
         "warnings": list(dict.fromkeys(warnings)),
         "cost": f"{one.costs.fit_seconds:.1f} s to learn, {one.costs.milliseconds:.1f} ms an "
         f"image, {one.costs.bytes / MIB:.1f} MiB",
@@ -67,11 +69,6 @@ def _row(figure: Figure) -> dict[str, Any]:
         "value": f"{figure.value:.3f}",
         "span": f"{figure.low:.3f} to {figure.high:.3f}",
     }
-
-
-def _masses(one: Judged) -> list[tuple[str, str]]:
-    known = {"real": one.mass_real, "synthetic": one.mass_made}
-    return [(kind, f"{mass:.2f}") for kind, mass in known.items() if mass is not None]
 
 
 def _heats(one: Judged) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -206,9 +206,8 @@ def detected(name: str) -> Judged:
         Told(key, value, value - 0.05, value + 0.04, 40, 40, 26, 200, "fewer than 20 groups")
         for key, value in values.items()
     )
-    mass = 0.4 if mapped else None
     costs, seen = Costs(12.3, 30.1, 1 << 20), Seen(scores, 2.2, tuple(heats))
-    return Judged(name, Form(128, 128, 1), 155, figures, (0.93,), mass, mass, costs, seen=seen)
+    return Judged(name, Form(128, 128, 1), 155, figures, (0.93,), costs, seen=seen)
 
 
 def provenance() -> Provenance:

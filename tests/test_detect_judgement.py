@@ -14,6 +14,7 @@ from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect import judge
+from flawsmith.evaluate.detect_figures import MADE_MASS, MASS
 from flawsmith.evaluate.detect_result import Costs, Counts, Judged
 from flawsmith.evaluate.detect_settings import BUILT_IN, WRAPPED, DetectSettings
 from flawsmith.evaluate.detectors.figures import Figure, Scores
@@ -33,6 +34,8 @@ from flawsmith.seeding import rng
 from tests.detector_helpers import stripes
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.segmenter_helpers import write_set
+
+PLACES = ("pixel AUROC", "PRO", MASS, MADE_MASS)
 
 
 def told(clean, flawed, seed=0):
@@ -234,8 +237,10 @@ def test_good_candidates_pass_and_bad_ones_do_not(sets):
     assert (counted.anomalous, counted.clean) == (12, 24)
     assert (good.figure(ALARMED).anomalous, good.figure(ALARMED).clean) == (0, 12)
     # A blob is a fiftieth of its picture.
-    assert good.mass_real > 0.06
-    assert good.mass_made > 0.06
+    for name, images, parts in ((MASS, 12, 12), (MADE_MASS, 12, 12)):
+        mass = good.figure(name)
+        assert 0.06 < mass.low <= mass.value <= mass.high < 1
+        assert (mass.anomalous, mass.clean, mass.groups) == (images, 0, parts)
     assert "easier" not in good.verdicts[-1]
     assert "harder" not in good.verdicts[-1]
     alone = settings.model_copy(update={"baselines": False})
@@ -243,7 +248,7 @@ def test_good_candidates_pass_and_bad_ones_do_not(sets):
     assert bad.figure("synthetic clean alarmed").value == 1
     assert "taken for defects more often" in bad.verdicts[0]
     assert len(bad.verdicts) == 1  # it has no defects
-    assert bad.mass_made is None
+    assert bad.figure(MADE_MASS) is None
 
 
 def test_the_command_prints_json_and_what_was_added(sets):
@@ -258,7 +263,7 @@ def test_the_command_prints_json_and_what_was_added(sets):
     assert one["learned"] == 16
     assert len(one["by_seed"]) == 2
     less = {"AUROC less that of brightness", "AUROC less that of pixels"}
-    assert {figure["name"] for figure in one["figures"]} == {*NAMES, "pixel AUROC", "PRO", *less}
+    assert {figure["name"] for figure in one["figures"]} == {*NAMES, *PLACES, *less}
     assert one["added"]["verdict"] in ("helps", "no evidence", "hurts")
     assert one["costs"]["bytes"] > 0
     assert len(one["verdicts"]) == 4

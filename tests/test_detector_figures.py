@@ -10,7 +10,7 @@ from flawsmith.evaluate.detectors.curves import Ranking
 from flawsmith.evaluate.detectors.curves import figures as curve_figures
 from flawsmith.evaluate.detectors.figures import Scores, interval
 from flawsmith.evaluate.detectors.judgement import tabulate
-from flawsmith.evaluate.detectors.places import mass_inside, pixel_figures
+from flawsmith.evaluate.detectors.places import mass_figure, mass_inside, pixel_figures
 from flawsmith.seeding import rng
 
 
@@ -174,3 +174,19 @@ def test_mass_inside_a_mask():
     assert np.isnan(mass_inside(mask, values))
     values[0, 0], values[3, 3] = 8.0, 6.0
     assert mass_inside(mask, values) == pytest.approx(0.75)
+
+
+def test_the_mean_mass_is_drawn_by_groups():
+    half = np.zeros((4, 4), bool)
+    half[0, :2] = True
+    inside, outside, flat = (np.zeros((4, 4), np.float32) for _ in range(3))
+    inside[0, 0], outside[3, 3] = 1.0, 1.0
+    # Two photos of one part inside, one of another outside; no defect and no mass say nothing.
+    masks = [half, half, half, np.zeros_like(half), half]
+    maps = np.stack([inside, inside, outside, inside, flat])
+    found = mass_figure("mass", masks, maps, ["a", "a", "b", "c", "d"], draws=4000)
+    assert found.value == pytest.approx(2 / 3)
+    assert (found.anomalous, found.clean, found.groups) == (3, 0, 2)
+    # A quarter of the draws has part b alone, a quarter part a alone.
+    assert (found.low, found.high) == (0.0, 1.0)
+    assert mass_figure("mass", masks[3:], maps[3:], ["c", "d"]) is None

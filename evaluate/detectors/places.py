@@ -59,6 +59,32 @@ def pixel_figures(
     )
 
 
+def mass_figure(
+    name: str,
+    masks: Sequence[Masks],
+    maps: NDArray[np.float32],
+    groups: Sequence[str],
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Figure | None:
+    """Return the mean of ``mass_inside`` over the maps (N, H, W) of images that show a defect.
+
+    Groups are drawn as for the images' figures. None where no map under a marked mask has a mass.
+    """
+    shares = [mass_inside(m, v) if m.any() else np.nan for m, v in zip(masks, maps, strict=True)]
+    known = np.flatnonzero(~np.isnan(shares))
+    if not len(known):
+        return None
+    values, named = np.array(shares)[known], tuple(groups[i] for i in known.tolist())
+    numbers = codes(named)
+    sums, counts = np.bincount(numbers, values), np.bincount(numbers)
+    drawn = np.concatenate(
+        [(w @ sums) / (w @ counts) for w in weightings(len(counts), seed, draws, BLOCK)]
+    )
+    told = Scores(values, np.ones(len(known), bool), named)
+    return interval(name, np.array([values.mean()]), drawn, told, seed=seed)
+
+
 def mass_inside(mask: Masks, values: NDArray[np.float32]) -> float:
     """Return which share of a map's mass, above its median, lies inside the mask; nan for none.
 
