@@ -51,8 +51,7 @@ from flawsmith.commands.common import (
 @click.option(
     "--masks",
     type=click.Choice(["bank", "procedural", "folder", "gan"]),
-    metavar="[bank|procedural|folder]",
-    help="Where masks come from: real ones, drawn ones, --mask-folder.",
+    help="Where masks come from: real ones, drawn ones, --mask-folder, --masks-run.",
 )
 @click.option(
     "--mask-folder",

@@ -148,14 +148,11 @@ def roi_flag(command: F) -> F:
 
 
 def masks_run_flag(command: F) -> F:
-    # Hidden with ``--masks gan`` and ``gen train --with-masks``: trained on real tiles, such a
-    # network marked nothing so far (docs/gen.md).
     return click.option(
         "--masks-run",
-        hidden=True,
         type=click.Path(path_type=Path, file_okay=False),
         metavar="RUN",
-        help="A run of gen train --with-masks that draws the masks (with --masks gan).",
+        help="A run of gen train --with-masks that makes the masks (with --masks gan).",
     )(command)
 
 

@@ -62,8 +62,14 @@ def command() -> None:
     help="tiny: a try; small: CPU, 64 pixels; large: GPUs, full size; plates: 240x400 parts, the "
     "layers of a thesis, and plates-thesis: its learning rates too.",
 )
-@click.option("--with-masks", is_flag=True, default=None, hidden=True)  # see ``masks_run_flag``
-@click.option("--classes", callback=listed(str), hidden=True)
+@click.option(
+    "--with-masks",
+    is_flag=True,
+    default=None,
+    help="Also learn a mask a class, from the pictures with defects, too. For defects that cover "
+    "several percent of a picture.",
+)
+@click.option("--classes", callback=listed(str), metavar="A,B", help="With masks: only of these.")
 @click.option(
     "--critic",
     type=click.Choice(["own", "projected"]),

@@ -44,8 +44,9 @@ def shown(settings: "Settings") -> str:
 @click.option("--count", type=click.IntRange(1), help="Samples to make.  [default: 200]")
 @click.option(
     "--masks",
-    metavar="bank|procedural|DIR",
-    help="The run's own masks, drawn ones, or yours: DIR has a sub-folder a class.  "
+    metavar="bank|procedural|gan|DIR",
+    help="The run's own masks, drawn ones, those of --masks-run, or yours: DIR has a sub-folder a "
+    "class.  "
     "[default: bank]",
 )
 @masks_run_flag

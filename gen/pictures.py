@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from flawsmith.sample import Image, Label, Masks, Sample
 
 # Decoded and scaled, so many bytes of pictures are kept, on the device that trains.
 LIMIT = 1 << 30
+# A mask's plane is graded within this share of the shorter side, in pixels at least and at most;
+# its ends are this far from 0.
+REACH, SHORTEST_REACH, LONGEST_REACH = 1 / 16, 2.0, 48.0
+FULL = 0.9
 
 
 def chosen(found: Scan, settings: GenSettings) -> tuple[Scan, Label]:
@@ -151,13 +156,32 @@ class Pictures:
 
 
 def as_bytes(image: Image, masks: Masks, channels: int) -> NDArray[np.uint8]:
-    """Return (C + K, H, W) uint8: a picture (H, W[, 3]) and masks (K, H, W), 0 or 255."""
+    """Return (C + K, H, W) uint8: a picture (H, W[, 3]) and masks (K, H, W), as ``graded``."""
     planes = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
     if channels == 1 and len(planes) == 3:
         planes = np.rint(planes.mean(axis=0, keepdims=True))
     elif len(planes) < channels:
         planes = np.repeat(planes, channels, axis=0)
-    return np.concatenate([planes.astype(np.uint8), masks.astype(np.uint8) * 255])
+    return np.concatenate([planes.astype(np.uint8), graded(masks)])
+
+
+def graded(masks: Masks) -> NDArray[np.uint8]:
+    """Return masks (K, H, W) as bytes: the signed distance to the mask's edge, within a reach.
+
+    Above 127.5 inside, below outside; a tenth short of either end. Planes of two values would drive
+    the generator's tanh to -1 everywhere, where it learns no more; graded ones never do, and a
+    defect of few pixels has a neighbourhood that counts.
+    """
+    reach = min(LONGEST_REACH, max(SHORTEST_REACH, min(masks.shape[1:]) * REACH))
+    found = np.zeros(masks.shape, np.uint8)
+    for plane, mask in zip(found, masks, strict=True):
+        inside, outside = (
+            cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            for part in (mask, ~mask)
+        )
+        signed = np.where(mask, inside - 0.5, 0.5 - outside)
+        plane[:] = np.rint(127.5 * (1 + FULL * np.clip(signed / reach, -1, 1)))
+    return found
 
 
 def from_bytes(planes: NDArray[np.uint8], channels: int) -> Image:

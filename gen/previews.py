@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from flawsmith.gen.latents import latents, walk
 from flawsmith.gen.pictures import Pictures
-from flawsmith.gen.shapes import sampled
+from flawsmith.gen.shapes import marked, sampled
 from flawsmith.sample import Image
 
 COLUMNS = 8
@@ -26,8 +26,12 @@ def preview_of(pictures: Pictures, model: nn.Module, latent: int) -> Image:
     for batch in (known, *(_made(model, z) for z in (fixed[:COLUMNS], fixed[COLUMNS:], between))):
         rows.append(batch[:, : shape.channels])
         if shape.planes:
-            marked = batch[:, shape.channels :].amax(dim=1, keepdim=True) > 0
-            rows.append(marked.float().mul(2).sub(1).expand(-1, shape.channels, -1, -1))
+            planes = batch[:, shape.channels :]
+            masks = (
+                (planes > 0) if batch is known else marked(planes)
+            )  # real ones hold by the pixel
+            union = masks.any(dim=1, keepdim=True)
+            rows.append(union.float().mul(2).sub(1).expand(-1, shape.channels, -1, -1))
     return grid(rows)
 
 

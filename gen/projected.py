@@ -18,6 +18,9 @@ from flawsmith.train.heads import BesideFrozen, Frozen, head
 MAPS = 3
 # From this side on that one is judged too.
 LARGE = 128
+# A map's cells deviate from their mean by a norm of 30 to 50, planes by less than 1: heads of
+# bounded gain would not hear them.
+LOUD = 10.0
 
 
 class ProjectedCritic(BesideFrozen):
@@ -54,7 +57,7 @@ class ProjectedCritic(BesideFrozen):
         planes = x[:, self.channels :]
         if not planes.shape[1]:
             return maps
-        told = [F.adaptive_avg_pool2d(planes, (m.shape[-2], m.shape[-1])) for m in maps]
+        told = [F.adaptive_avg_pool2d(LOUD * planes, (m.shape[-2], m.shape[-1])) for m in maps]
         return [torch.cat(pair, dim=1) for pair in zip(maps, told, strict=True)]
 
     def judge(self, maps: list[Tensor]) -> Tensor:

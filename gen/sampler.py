@@ -15,7 +15,7 @@ from flawsmith.gen.latents import latents
 from flawsmith.gen.networks import build_generator
 from flawsmith.gen.pictures import from_bytes
 from flawsmith.gen.settings import GenSettings
-from flawsmith.gen.shapes import Shape, sampled
+from flawsmith.gen.shapes import Shape, marked, sampled
 from flawsmith.gen.task import GenTask
 from flawsmith.sample import LABELS, Label, Sample
 from flawsmith.train.devices import one_thread, pick_device
@@ -67,7 +67,7 @@ class Sampler:
             x = sampled(self.generator, z, truncation)
             image, planes = x[:, : self.shape.channels], x[:, self.shape.channels :]
             picture = ((image + 1) * 127.5).round().clamp(0, 255).byte()
-            both = torch.cat([picture, (planes > 0).byte()], dim=1)
+            both = torch.cat([picture, marked(planes).byte()], dim=1)
         return both.cpu().numpy()
 
     def _sample(

@@ -2,7 +2,7 @@
 
 One interface holds for all. A generator is an ``nn.Module`` with ``latent: int``; ``forward(z)``
 takes (N, latent) and returns (N, channels + planes, height, width) float in [-1, 1], the image's
-channels first. A plane marks its class where it is above 0: that is the rule that makes masks
+channels first. A plane marks its class where ``marked`` says so: that is the rule that makes masks
 binary. The same z gives the same picture. A critic's ``forward`` takes such a batch and returns
 (N, ...) logits, without a sigmoid, positive for real. It may also have a method
 ``reconstruction(x)``, a scalar loss on real pictures that trains it beside its judgement (FastGAN).
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from flawsmith.errors import InputError
 
@@ -69,6 +70,18 @@ class Shape:
         while min(self.grid(2 ** (count + 1))) >= smallest:
             count += 1
         return count
+
+
+def marked(planes: Tensor) -> Tensor:
+    """Return (N, K, H, W) bool: where the mean of a generator's plane over 3x3 pixels is above 0.
+
+    Beyond the border a plane goes on as it ends. A single pixel of a network's says little: near
+    the edge of a mask planes are about 0, and noise would strew dots.
+    """
+    if not planes.shape[1]:
+        return planes > 0
+    around = F.pad(planes.float(), (1, 1, 1, 1), mode="replicate")
+    return F.avg_pool2d(around, 3, stride=1) > 0
 
 
 def cropped(x: Tensor, shape: Shape) -> Tensor:

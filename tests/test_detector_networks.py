@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
+from torch.nn import functional as F
 
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detectors import advae, alad, cpc, cvae, vae
@@ -119,19 +120,22 @@ def test_latents_are_drawn_with_their_mean_and_deviation():
 
 
 def test_info_nce_in_closed_form():
-    said, zero = torch.ones(1, 4), torch.zeros(3, 4)
+    said, zero = torch.ones(1, 1, 4), torch.zeros(3, 4)
     # All alike: the share of one among four.
-    assert info_nce(said, torch.zeros(1, 4), zero).item() == pytest.approx(math.log(4))
+    assert info_nce(said, torch.zeros(1, 1, 4), zero).item() == pytest.approx(math.log(4))
     # The true one scores 4, three others 0.
     wanted = -math.log(math.exp(4) / (math.exp(4) + 3))
-    assert info_nce(said, torch.ones(1, 4), zero).item() == pytest.approx(wanted, rel=1e-4)
-    # In a batch: the same numbers as cross entropy with the others as negatives.
+    assert info_nce(said, torch.ones(1, 1, 4), zero).item() == pytest.approx(wanted, rel=1e-4)
+    # Two patches of a picture: each is the other's negative; those of another picture are not.
+    there = torch.stack([torch.stack([torch.zeros(4), torch.ones(4)]), torch.full((2, 4), 9.0)])
+    found = info_nce(torch.ones(2, 2, 4), there, zero)
+    total = math.log(math.exp(4) + 4)
+    assert found[0].tolist() == pytest.approx([total, total - 4], rel=1e-4)
+    # Without others: cross entropy over the patches, which is what a batch is trained by.
     p, z = (torch.randn(6, 4, generator=torch.Generator().manual_seed(i)) for i in range(2))
-    others = [torch.cat([z[:i], z[i + 1 :]]) for i in range(6)]
-    each = [info_nce(p[i : i + 1], z[i : i + 1], others[i]) for i in range(6)]
-    torch.testing.assert_close(
-        cpc._contrast(p.view(6, 1, 1, 4), z.view(6, 1, 1, 4)), torch.cat(each).mean()
-    )
+    wanted = F.cross_entropy(p @ z.T, torch.arange(6))
+    torch.testing.assert_close(info_nce(p[None], z[None], zero[:0]).mean(), wanted)
+    torch.testing.assert_close(cpc._contrast(p.view(6, 1, 1, 4), z.view(6, 1, 1, 4)), wanted)
 
 
 def test_context_sees_no_row_below():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from flawsmith.augment.job import prepare
@@ -16,7 +17,9 @@ from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import components, scan
 from flawsmith.errors import InputError
 from flawsmith.gen.masks import CUT, EMPTY, one_defect, open_masks, scaled
+from flawsmith.gen.pictures import FULL, graded
 from flawsmith.gen.sampler import load_sampler
+from flawsmith.gen.shapes import marked
 from flawsmith.gen.training import train_on
 from flawsmith.inpaint.training import setup_of, train_inpaint
 from flawsmith.seeding import rng
@@ -212,3 +215,39 @@ def test_inpainting_under_such_masks(home, tmp_path):
     train_on(other, tmp_path / "other", setup(arch="dcgan", steps=1, batch=4, with_masks=True), {})
     told = str(apply(tmp_path / "other", "--overwrite").exception)
     assert "masks of dent, which the run does not paint (mend: masks of a run that learned" in told
+
+
+def test_planes_grade_the_distance_to_a_mask_s_edge():
+    masks = np.zeros((4, 64, 48), bool)
+    masks[0, 8:24, 10:30] = True
+    masks[1, 5, 7] = True  # of one pixel, it is still marked
+    masks[2] = True
+    planes = graded(masks) / 127.5 - 1
+    assert ((planes > 0) == masks).all()
+    # The reach is a sixteenth of the shorter side: 3 pixels; an edge lies between two pixels.
+    steps = [-FULL, -FULL, -FULL * 2.5 / 3, -FULL * 1.5 / 3, -FULL * 0.5 / 3]
+    row = [*steps, *[-value for value in reversed(steps)]]
+    assert planes[0, 16, 5:15] == pytest.approx(row, abs=1 / 127)
+    assert planes[1, 5, 7] == pytest.approx(FULL * 0.5 / 3, abs=1 / 127)
+    assert planes[2] == pytest.approx(FULL, abs=1 / 127)
+    assert planes[3] == pytest.approx(-FULL, abs=1 / 127)
+
+
+@pytest.mark.parametrize("side", [8, 400, 4096])
+def test_a_graded_edge_keeps_its_side_in_any_size(side):
+    mask = np.zeros((1, side, 16), bool)
+    mask[:, : side // 2] = True
+    assert ((graded(mask) > 127) == mask).all()
+
+
+def test_a_plane_marks_where_nine_pixels_say_so():
+    plane = torch.full((1, 1, 6, 7), -0.5)
+    plane[0, 0, 1:4, 2:5] = 0.9
+    plane[0, 0, 5, 6] = 0.9  # at the rim a corner counts four times
+    plane[0, 0, 5, 0] = 0.3
+    wanted = np.zeros((6, 7), bool)
+    # Four of nine at 0.9 outweigh five at -0.5, three do not outweigh six.
+    wanted[1:4, 2:5] = True
+    wanted[5, 6] = True
+    assert (marked(plane)[0, 0].numpy() == wanted).all()
+    assert marked(torch.zeros(2, 0, 4, 4)).shape == (2, 0, 4, 4)

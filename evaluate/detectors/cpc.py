@@ -43,7 +43,7 @@ class CpcSettings(LearnedSettings):
         5, ge=1, le=64, strict=True, description="rows predicted at most, a matrix each"
     )
     negatives: int = Field(
-        128, ge=1, le=65536, strict=True, description="clean patches to score against"
+        128, ge=1, le=65536, strict=True, description="clean patches kept, to score against"
     )
 
     @model_validator(mode="after")
@@ -115,10 +115,13 @@ def _contrast(said: Tensor, there: Tensor) -> Tensor:
 
 
 class Cpc(Learned):
-    """Score: the mean InfoNCE loss over patches and directions; map: that of each patch.
+    """Score: the largest InfoNCE loss of a patch, the mean of its directions; map: that of each.
 
-    Negatives are ``negatives`` embeddings of clean training patches, kept with the weights, with
-    and without context: of a batch's own, a picture's score would depend on the others.
+    Negatives are the picture's other patches and ``negatives`` embeddings of clean training
+    patches, kept with the weights, with and without context: of a batch's, a picture's score would
+    depend on the others. Without its own, a picture in an unusual light would be *less* anomalous:
+    its patches tell each other from all clean ones at once. The mean over patches would drown a
+    defect in what is hard to predict everywhere.
     """
 
     name: ClassVar[str] = "cpc"
@@ -171,12 +174,12 @@ class Cpc(Learned):
             for left in starts(x.shape[3], side):
                 place = (slice(None), slice(top, top + side), slice(left, left + side))
                 grid = self._grid(network, x[:, :, top : top + side, left : left + side])
-                scores.append(grid.flatten(1).mean(dim=1))
+                scores.append(grid.flatten(1).amax(dim=1))
                 total[place] += F.interpolate(grid[:, None], size=(side, side), mode="bilinear")[
                     :, 0
                 ]
                 times[place] += 1
-        return torch.stack(scores).mean(dim=0), total / times
+        return torch.stack(scores).amax(dim=0), total / times
 
     def _grid(self, network: nn.ModuleList, x: Tensor) -> Tensor:
         """Return (N, g, g): the loss of each patch, the mean over what predicted it."""
@@ -188,7 +191,7 @@ class Cpc(Learned):
             z = model.embed(patches_of(torch.rot90(x, turn, (2, 3)), own.patch))
             losses, seen = torch.zeros_like(total), torch.zeros_like(total)
             for k, (said, there) in zip(model.steps, model.pairs(z), strict=True):
-                flat = info_nce(said.flatten(0, 2), there.flatten(0, 2), model.bank)
+                flat = info_nce(said.flatten(1, 2), there.flatten(1, 2), model.bank)
                 losses[:, k:] += flat.view(said.shape[:3])
                 seen[:, k:] += 1
             total += torch.rot90(losses, -turn, (1, 2))

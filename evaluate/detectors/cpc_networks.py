@@ -117,14 +117,15 @@ class Direction(nn.Module):
 
 
 def info_nce(said: Tensor, there: Tensor, others: Tensor) -> Tensor:
-    """Return (M,) the InfoNCE loss (van den Oord 2018, eq. 4), in nats.
+    """Return (N, P) the InfoNCE loss (van den Oord 2018, eq. 4), in nats.
 
-    said, there: (M, D), what is predicted and the true embedding; others: (B, D), negatives. The
-    loss is -log of the true one's share of exp(said . embedding) among it and the negatives.
+    said, there: (N, P, D), what is predicted of P patches of a picture, and their embeddings;
+    others: (B, D). The loss is -log of the true one's share of exp(said . embedding) among all
+    patches of its picture and the others: those are its negatives.
     """
-    right = (said * there).sum(dim=1, keepdim=True)
-    scores = torch.cat([right, said @ others.T], dim=1).float()
-    return scores.logsumexp(dim=1) - scores[:, 0]
+    own = (said @ there.transpose(1, 2)).float()
+    scores = torch.cat([own, (said @ others.T).float()], dim=2)
+    return scores.logsumexp(dim=2) - own.diagonal(dim1=1, dim2=2)
 
 
 def patches_of(x: Tensor, side: int) -> Tensor:
