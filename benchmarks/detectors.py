@@ -45,6 +45,7 @@ ARMS: dict[str, Arm] = {
     "knn": Arm("knn", NETWORKS),
     "patchcore": Arm("patchcore", NETWORKS),
     "padim": Arm("padim", NETWORKS),
+    "padim-30": Arm("padim", NETWORKS, {"features": 30}),
     "dfm": Arm("dfm", NETWORKS),
     "stfpm": Arm("stfpm", NETWORKS, steps=200),
     "fastflow": Arm("fastflow", NETWORKS, {"weights": "random"}, 100),

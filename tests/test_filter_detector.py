@@ -1,10 +1,13 @@
 """The filter's detector: what nobody sees and what is not clean falls, and nothing else is read."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from flawsmith.cli import cli
 from flawsmith.data.dataset import DataSet
 from flawsmith.evaluate.certificate import Verdict
 from flawsmith.evaluate.distance import Compute
@@ -19,6 +22,7 @@ from flawsmith.sample import Sample
 from tests.eye import Eye
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.filter_helpers import CLASSES, drawn, real_parts, scanned, surface
+from tests.trees import tree_hash
 
 SETTINGS = FilterSettings()
 PLANES = (0, 1)
@@ -124,6 +128,26 @@ def test_the_same_again_whatever_else_is_judged(world, found):
     assert again.thresholds == found.thresholds
     np.testing.assert_allclose(again.seen, found.seen[6:11], rtol=1e-5)
     np.testing.assert_allclose(again.anomaly, found.anomaly[6:11], rtol=1e-5)
+
+
+def test_the_command_is_the_same_for_any_workers(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(Extractor, "network", lambda self, device="auto": Eye())
+    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "cache"))
+    made, real = (found.dataset.root for found in world)
+    for workers in (1, 2):
+        words = ["filter", made, tmp_path / f"out{workers}", "--real", real, "--no-segmenter"]
+        words += ["--keep", 1.0, "--workers", workers, "--device", "cpu"]
+        done = CliRunner().invoke(cli, [*map(str, words)])
+        assert done.exception is None, (done.exception, done.output)
+    lines = [
+        json.loads(line) for line in (tmp_path / "out1/samples.jsonl").read_text().splitlines()
+    ]
+    reasons = {line["id"]: line["reason"] for line in lines}
+    assert reasons["stained"] == ANOMALOUS
+    assert {line["id"] for line in lines if "anomaly" in line["scores"]} == {
+        "stained", *(f"fresh-{i}" for i in range(4))
+    }  # fmt: skip
+    assert tree_hash(tmp_path / "out1") == tree_hash(tmp_path / "out2")
 
 
 def test_nobody_judges_what_he_has_learned_from(world):
