@@ -41,6 +41,9 @@ class Opened:
     def files(self) -> Iterator[dict[str, Any]]:
         return (entry for _, entry in stream_jsonl(self.folder / FILES))
 
+    def paths(self) -> Iterator[tuple[str, Path]]:
+        return ((entry["path"], self.folder) for entry in self.files())
+
     def lines(self) -> Iterator[dict[str, Any]]:
         return (line for _, line in stream_jsonl(self.folder / LINES))
 
@@ -126,7 +129,7 @@ def check_contents(found: Sequence[Opened], workers: int = 1) -> None:
     """
     results = ordered_map(_Look(tuple(found)), range(len(found)), workers, chunk=1)
     refuse([fault for fault in track(results, "checking", len(found)) if fault])
-    streams = [((entry["path"], one.folder) for entry in one.files()) for one in found]
+    streams = [one.paths() for one in found]
     last: tuple[str, Path] = ("", Path())
     # Each stream is sorted, so that equal paths come one after the other.
     for path, folder in heapq.merge(*streams, key=itemgetter(0)):
