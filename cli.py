@@ -14,6 +14,7 @@ COMMANDS = {
     "gen": ("gen", "Assemble battery plates from their parts, with masks."),
     "evaluate": ("evaluate", "Judge generated data: is it close to real data, and does it help?"),
     "filter": ("filter", "Tell which candidates are worth training with, and why not others."),
+    "merge": ("merge", "Join the shards of a job that was divided with --shard."),
     "studio": ("studio", "A local page to paint defects, to review candidates, to see the report."),
     "data": ("data", "Look at, check, convert and split data sets; crop plates."),
     "demo": ("demo", "Draw a procedural sample data set; no download."),

@@ -10,6 +10,7 @@ from flawsmith.augment.region import Region
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.augment.shapes import FolderShapes, RunShapes
 from flawsmith.data.build import Built, Recipe, build, finished
+from flawsmith.data.division import Shard, part_of
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.images import read_index
 from flawsmith.data.jobs import (
@@ -156,11 +157,13 @@ def augment(
     overwrite: bool = False,
     jpeg: bool = False,
     drawn: RunShapes | None = None,
+    shard: Shard | None = None,
     show: Show = quiet,
 ) -> Built:
     """Write ``settings.count`` candidates made from the data set ``src`` as the data set ``out``.
 
     drawn: the masks of the run that the settings name, as ``gen.masks.open_masks`` gives them.
+    shard: make only its samples; ``merge`` joins all shards to what the undivided job writes.
     ``show`` gets the data set that was read. Resumes an interrupted job; raises InputError for
     unusable input and OutputError when writing fails, with nothing under the name ``out``.
     """
@@ -171,7 +174,7 @@ def augment(
     files = files_of(settings, drawn)
     chosen = {"to": to, "jpeg": jpeg, "files": files, **settings.model_dump(mode="json")}
     job = describe_job("augment", dataset, options, chosen)
-    with staged(out, job, overwrite=overwrite) as stage:
+    with staged(out, part_of(job, settings.count, shard), overwrite=overwrite) as stage:
         if stage.done:
             say(f"{out} is complete already")
             return finished(out)
@@ -189,4 +192,5 @@ def augment(
             made_by=job,
             workers=workers,
             label=settings.method,
+            shard=shard,
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from flawsmith.data.division import Shard
 from flawsmith.data.formats import READERS, read_dataset
 from flawsmith.data.images import write_png
 from flawsmith.data.manifest import class_colours
@@ -22,8 +23,10 @@ GAP = 4
 PAPER = 245
 
 
-def check_preview(picture: Path, to: str) -> None:
+def check_preview(picture: Path, to: str, shard: Shard | None = None) -> None:
     """Raise before a long job what would make its preview fail."""
+    if shard is not None:
+        raise InputError("no preview of a shard", mend="flawsmith merge has --preview")
     if picture.suffix.lower() != ".png":
         raise InputError("a preview is a PNG", where=picture, mend="give a name that ends in .png")
     if to not in READERS:

@@ -1,7 +1,7 @@
 """``flawsmith augment``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,10 @@ from flawsmith.commands.common import (
     to_flag,
     workers_flag,
 )
+from flawsmith.commands.division import PART, made_lines, made_of, shard_flag
+
+if TYPE_CHECKING:
+    from flawsmith.data.division import Shard
 
 
 @click.command("augment")
@@ -77,6 +81,7 @@ from flawsmith.commands.common import (
 @config_flag
 @read_flags
 @seed_setting
+@shard_flag(PART)
 @workers_flag
 @overwrite_flag
 @json_flag
@@ -87,6 +92,7 @@ def command(
     to: str,
     jpeg: bool,
     config: Path | None,
+    shard: "Shard | None",
     workers: int,
     overwrite: bool,
     as_json: bool,
@@ -107,13 +113,14 @@ def command(
     options = read_options(flags)
     settings = load_settings(AugmentSettings, config, flags)
     if preview is not None:
-        check_preview(preview, to)
+        check_preview(preview, to, shard)
     built = augment(
         src,
         out,
         settings,
         options=options,
         to=to,
+        shard=shard,
         workers=workers,
         overwrite=overwrite,
         jpeg=jpeg,
@@ -122,9 +129,6 @@ def command(
     )
     if preview is not None:
         write_preview(out, preview)
-    lines = [f"{out}: {sum(built.labels.values())} of {settings.count} samples"]
-    lines += [f"  {n} not made: {reason}" for reason, n in built.refused.items()]
-    lines += [f"  {n} drawn again: {reason}" for reason, n in built.redrawn.items()]
-    lines += [f"  note: {notice}" for notice in built.notices]
+    lines = [made_of(out, built, settings.count, shard), *made_lines(built)]
     result = {"out": str(out), **vars(built), "preview": str(preview) if preview else None}
     emit(result, as_json, lines)

@@ -16,14 +16,16 @@ from flawsmith.commands.common import (
     show_reading,
     workers_flag,
 )
+from flawsmith.commands.division import shard_flag
 from flawsmith.commands.evaluate_detect import detect
 from flawsmith.commands.evaluate_segment import segment
 from flawsmith.commands.tables import Cell, aligned
 from flawsmith.errors import InputError
 
 if TYPE_CHECKING:
+    from flawsmith.data.division import Shard
     from flawsmith.evaluate.comparison import Comparison
-    from flawsmith.evaluate.distance import DistanceSettings, Measured
+    from flawsmith.evaluate.distance import Compute, DistanceSettings, Measured
     from flawsmith.evaluate.feature_store import FeatureStore
 
 # Of a class the table holds these; --json and --report have all.
@@ -86,6 +88,7 @@ command.add_command(detect)
     help="Where features are kept for the next time.  [default: your cache folder]",
 )
 @click.option("--no-cache", is_flag=True, help="Keep no features.")
+@shard_flag("Only fill the cache with the features of the I-th of N parts of each folder.")
 @device_flag
 @seed_flag
 @read_flags
@@ -103,6 +106,7 @@ def distance(
     batch: int,
     cache: Path | None,
     no_cache: bool,
+    shard: "Shard | None",
     device: str,
     seed: int,
     workers: int,
@@ -120,11 +124,15 @@ def distance(
     Example:
       flawsmith evaluate distance out/dataset/test out/dataset/synthetic \\
           --train out/dataset/train --report distances.html
+      flawsmith evaluate distance real/ made/ --cache features/ --shard 2/8
     """
     from flawsmith.evaluate.distance import Compute, DistanceSettings, measure
     from flawsmith.evaluate.report import check_report
+    from flawsmith.evaluate.share import fill
     from flawsmith.settings import load_settings
 
+    if shard and (report or no_cache):
+        raise InputError("--shard only fills the cache", mend="without --report and --no-cache")
     if report is not None:
         check_report(report, (real, candidates, *([train] if train else [])))
     if crops and images:
@@ -133,16 +141,13 @@ def distance(
         raise InputError("--cache and --no-cache contradict each other", mend="leave one out")
     given = {"features": features, "weights": weights, "seed": seed}
     settings = load_settings(DistanceSettings, None, given | _views(crops, images))
-    measured = measure(
-        real,
-        candidates,
-        settings,
-        train=train,
-        options=read_options(flags),
-        compute=Compute(None if no_cache else _store(settings, cache), device, batch),
-        workers=workers,
-        show=show_reading,
-    )
+    compute = Compute(None if no_cache else _store(settings, cache), device, batch)
+    how: dict[str, Any] = {"train": train, "options": read_options(flags), "compute": compute}
+    how |= {"workers": workers, "show": show_reading}
+    if shard:
+        emit(*_filled(shard, fill(real, candidates, settings, shard, **how), compute, as_json))
+        return
+    measured = measure(real, candidates, settings, **how)
     result = {
         "real": str(real),
         "candidates": str(candidates),
@@ -154,6 +159,15 @@ def distance(
     if report is not None:
         _write(report, real, candidates, measured)
     emit(result, as_json, _lines(measured.distances.comparisons, report))
+
+
+def _filled(
+    shard: "Shard", pictures: int, compute: "Compute", as_json: bool
+) -> tuple[dict[str, Any], bool, list[str]]:
+    assert compute.store is not None
+    result = {"shard": str(shard), "pictures": pictures, "cache": str(compute.store.folder)}
+    told = f"shard {shard}: features of {pictures} pictures are in {compute.store.folder}"
+    return result, as_json, [told, "the same command without --shard finds them there"]
 
 
 def _views(crops: bool, images: bool) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """``flawsmith gen sample``: a data set drawn from a trained run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,10 @@ from flawsmith.commands.common import (
     to_flag,
     workers_flag,
 )
+from flawsmith.commands.division import PART, made_lines, shard_flag
+
+if TYPE_CHECKING:
+    from flawsmith.data.division import Shard
 
 
 @click.command("sample")
@@ -34,6 +39,7 @@ from flawsmith.commands.common import (
 @to_flag
 @device_flag
 @seed_flag
+@shard_flag(PART)
 @workers_flag
 @overwrite_flag
 @json_flag
@@ -46,6 +52,7 @@ def sample(
     to: str,
     device: str,
     seed: int,
+    shard: "Shard | None",
     workers: int,
     overwrite: bool,
     as_json: bool,
@@ -60,7 +67,7 @@ def sample(
     from flawsmith.gen.candidates import write_samples
 
     if preview is not None:
-        check_preview(preview, to)
+        check_preview(preview, to, shard)
     built = write_samples(
         run,
         out,
@@ -69,6 +76,7 @@ def sample(
         truncation=truncation,
         device=device,
         to=to,
+        shard=shard,
         workers=workers,
         overwrite=overwrite,
     )
@@ -76,5 +84,5 @@ def sample(
         write_preview(out, preview)
     result = {"out": str(out), **vars(built), "preview": str(preview) if preview else None}
     labels = ", ".join(f"{count} {label}" for label, count in built.labels.items() if count)
-    notes = (f"  note: {notice}" for notice in built.notices)
-    emit(result, as_json, [f"{out}: {labels}", *notes])
+    told = f", shard {shard}; join all with flawsmith merge" if shard else ""
+    emit(result, as_json, [f"{out}: {labels}{told}", *made_lines(built)])

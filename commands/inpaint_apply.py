@@ -25,10 +25,11 @@ from flawsmith.commands.common import (
     to_flag,
     workers_flag,
 )
+from flawsmith.commands.division import PART, made_lines, made_of, shard_flag
 from flawsmith.progress import say
 
 if TYPE_CHECKING:
-    from flawsmith.data.build import Built
+    from flawsmith.data.division import Shard
     from flawsmith.settings import Settings
 
 
@@ -72,6 +73,7 @@ def shown(settings: "Settings") -> str:
 @device_flag
 @read_flags
 @seed_setting
+@shard_flag(PART)
 @workers_flag
 @overwrite_flag
 @json_flag
@@ -84,6 +86,7 @@ def apply(
     to: str,
     config: Path | None,
     device: str,
+    shard: "Shard | None",
     workers: int,
     overwrite: bool,
     as_json: bool,
@@ -106,7 +109,7 @@ def apply(
     options = read_options(flags)
     settings = load_settings(ApplySettings, config, {**flags, **_mask_source(masks)})
     if preview is not None:
-        check_preview(preview, to)
+        check_preview(preview, to, shard)
     say(shown(settings))
     built = paint(
         run,
@@ -116,6 +119,7 @@ def apply(
         options=options,
         device=device,
         to=to,
+        shard=shard,
         workers=workers,
         overwrite=overwrite,
         drawn=open_masks_run(settings.masks_run, settings.seed),
@@ -124,17 +128,11 @@ def apply(
     if preview is not None:
         write_preview(out, preview)
     result = {"out": str(out), **vars(built), "preview": str(preview) if preview else None}
-    emit(result, as_json, _painted(out, built, settings.count))
+    lines = [made_of(out, built, settings.count, shard), *made_lines(built)]
+    emit(result, as_json, lines)
 
 
 def _mask_source(text: str | None) -> dict[str, Any]:
     if text in (None, "bank", "procedural", "gan"):
         return {"masks": text}
     return {"masks": "folder", "mask_folder": Path(text)}
-
-
-def _painted(out: Path, built: "Built", count: int) -> list[str]:
-    lines = [f"{out}: {sum(built.labels.values())} of {count} samples"]
-    lines += [f"  {n} not made: {reason}" for reason, n in built.refused.items()]
-    lines += [f"  {n} drawn again: {reason}" for reason, n in built.redrawn.items()]
-    return lines + [f"  note: {notice}" for notice in built.notices]

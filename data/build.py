@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from flawsmith.data import journal
+from flawsmith.data.division import Shard
 from flawsmith.data.formats import get_writer
-from flawsmith.data.manifest import write_manifest
+from flawsmith.data.manifest import MANIFEST, write_manifest
 from flawsmith.data.parallel import ordered_map
+from flawsmith.data.shard_manifest import LINES, SHARD, write_shard
 from flawsmith.data.writing import Line, Spec, make_folder
-from flawsmith.errors import OutputError
 from flawsmith.progress import track
-from flawsmith.sample import Sample
+from flawsmith.sample import LABELS, Sample
 
 JOURNAL = ".journal.jsonl"
 
@@ -86,70 +88,73 @@ def build(
     made_by: dict[str, Any],
     workers: int,
     label: str,
+    shard: Shard | None = None,
 ) -> Built:
     """Write samples 0 to count-1 of a recipe as a data set into ``root``, going on if interrupted.
 
     ``root`` should lie in a staged folder. The same recipe gives the same bytes for any number of
-    workers and after any interruption.
+    workers and after any interruption. shard: write only its samples, as ``merge`` takes them.
     """
-    writer = get_writer(format_name)
     make_folder(root)
-    if (root / "dataset.json").is_file():
+    if (root / (SHARD if shard else MANIFEST)).is_file():
         return finished(root)
-    journal = root / JOURNAL
-    done = _resume(journal)
+    span = shard.samples(count) if shard else range(count)
+    lines = root / (LINES if shard else JOURNAL)
+    done = journal.resume(lines)
     task = _Task(recipe, root, format_name, spec)
-    results = ordered_map(task, range(done, count), workers)
-    _append(journal, track(results, label, count, done))
+    results = ordered_map(task, span[done:], workers)
+    settle = getattr(get_writer(format_name), "settle", None)
 
-    def lines() -> Iterator[Line]:
-        return (line for line in _read(journal) if "refused" not in line)
+    def after(number: int) -> None:
+        if settle:
+            settle(root, span.start, span[done + number])
 
-    refused = Counter(line["refused"] for line in _read(journal) if "refused" in line)
+    journal.append(lines, track(results, label, len(span), done), after)
+    if not shard:
+        return complete(root, format_name, spec, made_by)
+    built = _tally(lines)
+    write_shard(root, shard, count, format_name, spec, made_by, vars(built))
+    return built
+
+
+def complete(root: Path, format_name: str, spec: Spec, made_by: dict[str, Any]) -> Built:
+    """Write what describes the whole data set, once all its samples are in the journal."""
+    lines = root / JOURNAL
+    built = _tally(lines)
+
+    def written() -> Iterator[Line]:
+        return (line for line in journal.read(lines) if "refused" not in line)
+
+    notices = get_writer(format_name).finish(root, spec, written)
+    summary = {"refused": built.refused, "notices": notices, "redrawn": built.redrawn}
+    labels = write_manifest(root, format_name, spec.classes, {**made_by, **summary}, written())
+    lines.unlink()
+    return Built(labels, built.refused, notices, built.redrawn)
+
+
+def _tally(lines: Path) -> Built:
+    """Return what a journal's samples come to, without the format's notices."""
+    labels: Counter[str] = Counter(dict.fromkeys(LABELS, 0))
+    refused: Counter[str] = Counter()
     redrawn: Counter[str] = Counter()
-    for line in lines():
+    for line in journal.read(lines):
+        if "refused" in line:
+            refused[line["refused"]] += 1
+            continue
+        labels[line["label"]] += 1
         # A copied sample's meta is the user's: it may hold anything.
         counts = line["meta"].get("redrawn")
         if isinstance(counts, dict):
             redrawn.update({why: n for why, n in counts.items() if type(n) is int})
-    notices = writer.finish(root, spec, lines)
-    summary = {"refused": dict(refused), "notices": notices, "redrawn": dict(redrawn)}
-    labels = write_manifest(root, format_name, spec.classes, {**made_by, **summary}, lines())
-    journal.unlink()
-    return Built(labels, dict(refused), notices, dict(redrawn))
+    return Built(dict(labels), dict(refused), [], dict(redrawn))
 
 
 def finished(root: Path) -> Built:
-    """Return what a completed build wrote."""
-    content = json.loads((root / "dataset.json").read_text("utf-8"))
+    """Return what a completed build, or shard of one, wrote."""
+    if (root / SHARD).is_file():
+        content = json.loads((root / SHARD).read_text("utf-8"))
+        return Built(**content["built"])
+    content = json.loads((root / MANIFEST).read_text("utf-8"))
     (root / JOURNAL).unlink(missing_ok=True)
     made_by = content["made_by"]
     return Built(content["labels"], made_by["refused"], made_by["notices"], made_by["redrawn"])
-
-
-def _resume(journal: Path) -> int:
-    """Return the number of whole lines; a last line cut off by a kill is removed."""
-    if not journal.is_file():
-        return 0
-    with journal.open("r+b") as file:
-        count = whole = 0
-        for line in file:
-            if line.endswith(b"\n"):
-                count, whole = count + 1, whole + len(line)
-        file.truncate(whole)
-    return count
-
-
-def _append(journal: Path, lines: Iterator[Line]) -> None:
-    try:
-        with journal.open("a", encoding="utf-8", newline="\n") as file:
-            for line in lines:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                file.flush()
-    except OSError as error:
-        raise OutputError(f"{journal}: cannot be written: {error.strerror or error}") from error
-
-
-def _read(journal: Path) -> Iterator[Line]:
-    with journal.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)

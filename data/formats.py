@@ -11,6 +11,7 @@ from flawsmith.data.dataset import DataSet
 from flawsmith.data.groups import apply_groups
 from flawsmith.data.manifest import apply_manifest, read_manifest
 from flawsmith.data.reading import OnError, Reading
+from flawsmith.data.shard_manifest import is_shard
 from flawsmith.data.writing import Writer
 from flawsmith.errors import InputError, printable
 
@@ -59,6 +60,10 @@ def read_dataset(root: Path, options: ReadOptions | None = None) -> DataSet:
     """Read a folder in any layout; raises InputError that says what was seen and how to mend it."""
     options = options or ReadOptions()
     _check_folder(root)
+    if is_shard(root):
+        raise InputError(
+            "one shard of a divided job, no data set", where=root, mend="flawsmith merge them all"
+        )
     manifest = read_manifest(root)
     name, saw = (manifest.format, "dataset.json") if manifest else (None, "")
     if options.format:

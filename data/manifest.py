@@ -41,14 +41,19 @@ def read_manifest(root: Path) -> Manifest | None:
             f"written in format version {content['flawsmith']!r}; this flawsmith reads {VERSION}",
             where=path,
         )
-    classes = content.get("classes")
+    classes = checked_classes(content.get("classes"), path)
+    made_by = content.get("made_by")
+    command = made_by.get("command") if isinstance(made_by, dict) else None
+    return Manifest(str(content.get("format")), classes, str(command or ""))
+
+
+def checked_classes(classes: object, path: Path) -> tuple[str, ...]:
+    """Return a file's list of classes; raises InputError unless it is one of different names."""
     if not isinstance(classes, list) or not all(isinstance(c, str) and c for c in classes):
         raise InputError("'classes' must be a list of names", where=path)
     if len(set(classes)) != len(classes):
         raise InputError("'classes' names one class twice", where=path)
-    made_by = content.get("made_by")
-    command = made_by.get("command") if isinstance(made_by, dict) else None
-    return Manifest(str(content.get("format")), tuple(classes), str(command or ""))
+    return tuple(classes)
 
 
 def apply_manifest(dataset: DataSet, manifest: Manifest, reading: Reading) -> DataSet:
@@ -83,7 +88,7 @@ def _lines(path: Path, reading: Reading) -> dict[str, Line]:
     for number, text in jsonl_lines(path):
         where = f"{path}:{number}"
         with reading.entry():
-            line = _checked(parse_object(text, where), where)
+            line = checked_line(parse_object(text, where), where)
             image = line["image"]
             reading.inside(image, where)
             if image in images:
@@ -97,7 +102,8 @@ def _lines(path: Path, reading: Reading) -> dict[str, Line]:
     return lines
 
 
-def _checked(line: Line, where: str) -> Line:
+def checked_line(line: Line, where: str) -> Line:
+    """Return a line of samples.jsonl; raises InputError unless it holds what readers need."""
     texts = [line.get(key) for key in ("id", "image", "label", "group")]
     if not all(isinstance(text, str) and text for text in texts):
         raise InputError("id, image, label and group must be texts", where=where)
@@ -105,16 +111,16 @@ def _checked(line: Line, where: str) -> Line:
         raise InputError(f"label must be one of {', '.join(LABELS)}", where=where)
     if not isinstance(line.setdefault("meta", {}), dict):
         raise InputError("meta must be an object", where=where)
-    if not _nests(line["meta"], META_DEPTH):
+    if not nests(line["meta"], META_DEPTH):
         raise InputError(f"meta nests over {META_DEPTH} levels deep", where=where)
     check_id(line["id"], where)
     return line
 
 
-def _nests(value: object, depth: int) -> bool:
+def nests(value: object, depth: int) -> bool:
     """Tell whether lists and objects nest at most ``depth`` deep: workers get them pickled."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth > 0 and all(_nests(entry, depth - 1) for entry in inner)
+    return depth > 0 and all(nests(entry, depth - 1) for entry in inner)
 
 
 def write_manifest(

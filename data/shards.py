@@ -3,14 +3,16 @@
 A sample's members share the number before the first dot: ``00000012.png`` the image,
 ``00000012.mask.0.png`` a 0/255 picture for each class, in order, and ``00000012.json`` with id,
 label, group and classes. The same samples give the same bytes.
+
+Members wait in a folder of their shard below ``.members/`` and are packed as soon as it is whole,
+so that no folder holds more files than one shard has, however many samples are written.
 """
 
 import io
 import json
+import re
 import shutil
 import tarfile
-from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -24,59 +26,70 @@ from flawsmith.sample import Sample
 NAME = "webdataset"
 SHARD_SIZE = 1000
 MEMBERS = ".members"
+SHARD = re.compile(r"shard-[0-9]{6,}")
 
 
 def write_sample(root: Path, index: int, sample: Sample, spec: Spec) -> dict[str, Any]:
-    """Write the members below ``.members/``; ``finish`` packs them.
+    """Write the members below ``.members/``; ``settle`` and ``finish`` pack them.
 
     A sample of unknown label has no mask members: empty ones would say that it is clean.
     """
-    key = f"{index:08d}"
-    names = [write_picture(root / MEMBERS, key, sample, spec)]
+    key, shard = f"{index:08d}", _shard_of(index)
+    folder = root / MEMBERS / shard
+    image = write_picture(folder, key, sample, spec)
     for number, mask in enumerate(sample.masks if sample.label != "unknown" else ()):
-        names.append(f"{key}.mask.{number}.png")
-        write_file(root / MEMBERS / names[-1], encode_png(mask.astype(np.uint8) * 255))
+        write_file(folder / f"{key}.mask.{number}.png", encode_png(mask.astype(np.uint8) * 255))
     facts = {
         "id": sample.id,
         "label": sample.label,
         "group": sample.group,
         "classes": list(spec.classes),
     }
-    names.append(f"{key}.json")
-    write_file(root / MEMBERS / names[-1], json.dumps(facts, ensure_ascii=False))
-    shard = f"shard-{index // SHARD_SIZE:06d}.tar"
-    return {"image": f"{shard}#{names[0]}", "shard": shard, "members": names}
+    write_file(folder / f"{key}.json", json.dumps(facts, ensure_ascii=False))
+    return {"image": f"{shard}.tar#{image}"}
+
+
+def settle(root: Path, first: int, index: int) -> None:
+    """Pack the shard that sample ``index`` completes, if all of it was made here.
+
+    first: where this job begins; of a shard that began before, another job has the rest.
+    """
+    begin = index - index % SHARD_SIZE
+    if index + 1 == begin + SHARD_SIZE and first <= begin:
+        _pack(root, root / MEMBERS / _shard_of(index))
 
 
 def finish(root: Path, spec: Spec, lines: Lines) -> list[str]:
-    """Pack the shards. A shard that is there is complete: an interrupted call may be repeated."""
-    unknown = 0
-    for shard, group in groupby(lines(), key=lambda line: str(line["part"]["shard"])):
-        names: list[str] = []
-        for line in group:
-            names += line["part"]["members"]
-            unknown += line["label"] == "unknown"
-        try:
-            _pack(root, shard, names)
-        except OSError as error:
-            raise OutputError(
-                f"{root / shard}: cannot be written: {error.strerror or error}"
-            ) from error
-    shutil.rmtree(root / MEMBERS, ignore_errors=True)
+    """Pack what still waits. An interrupted call may be repeated."""
+    waiting = root / MEMBERS
+    for folder in sorted(waiting.iterdir()) if waiting.is_dir() else ():
+        if SHARD.fullmatch(folder.name):
+            _pack(root, folder)
+    shutil.rmtree(waiting, ignore_errors=True)
+    unknown = sum(line["label"] == "unknown" for line in lines())
     return [f"{unknown} samples of unknown label have no mask members"] if unknown else []
 
 
-def _pack(root: Path, shard: str, names: Sequence[str]) -> None:
-    """Write one tar under its final name when it is complete, and then remove its members."""
-    path, temporary = root / shard, root / MEMBERS / shard
-    if not path.exists():
-        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for name in sorted(names):
-                content = (root / MEMBERS / name).read_bytes()
-                # A new TarInfo has time 0, owner 0 and no names: nothing of this machine.
-                entry = tarfile.TarInfo(name)
-                entry.size = len(content)
-                tar.addfile(entry, io.BytesIO(content))
-        temporary.replace(path)
-    for name in names:
-        (root / MEMBERS / name).unlink(missing_ok=True)
+def _shard_of(index: int) -> str:
+    return f"shard-{index // SHARD_SIZE:06d}"
+
+
+def _pack(root: Path, folder: Path) -> None:
+    """Write one tar under its final name when it is complete, and then remove its members.
+
+    A tar that is there is complete: a kill may have come while its members were removed.
+    """
+    path, temporary = root / f"{folder.name}.tar", root / MEMBERS / f"{folder.name}.tar"
+    try:
+        if folder.is_dir() and not path.exists():
+            with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+                for member in sorted(folder.iterdir()):
+                    content = member.read_bytes()
+                    # A new TarInfo has time 0, owner 0 and no names: nothing of this machine.
+                    entry = tarfile.TarInfo(member.name)
+                    entry.size = len(content)
+                    tar.addfile(entry, io.BytesIO(content))
+            temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    shutil.rmtree(folder, ignore_errors=True)

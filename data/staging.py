@@ -38,6 +38,16 @@ def job_digest(job: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
 
 
+def differences(one: Any, other: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield (dotted name, value, value) for each difference between two JSON values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            inner = f"{name}.{key}" if name else key
+            yield from differences(one.get(key), other.get(key), inner)
+    elif one != other:
+        yield name, one, other
+
+
 @contextmanager
 def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterator[Stage]:
     """Yield the folder to write into; on leaving without error it becomes ``out``.

@@ -77,3 +77,23 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) of a file with one JSON object a line."""
     for number, text in jsonl_lines(path):
         yield number, parse_object(text, f"{path}:{number}")
+
+
+def stream_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield what ``read_jsonl`` does of a file of any length, a line in memory at a time.
+
+    Raises InputError for a last line without its end, too: a file of ours was written whole.
+    """
+    try:
+        with path.open("rb") as file:
+            number = 0
+            while line := file.readline(FIELD_LIMIT):
+                number += 1
+                where = f"{path}:{number}"
+                if not line.endswith(b"\n"):
+                    raise InputError(f"cut short, or over {FIELD_LIMIT >> 20} MiB", where=where)
+                yield number, parse_object(line.decode(), where)
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8 text", where=path) from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=path) from error

@@ -10,6 +10,11 @@ A format module that can be written has two functions:
 ``finish(root, spec, lines) -> list[str]``
     writes what describes the whole folder (a CSV, a JSON) from the stream of lines, in index order,
     and returns notices: what this format could not hold.
+
+It may have a third, called after each sample in the process that collects the lines:
+
+``settle(root, first, index) -> None``
+    sample ``index`` of a job that began at ``first`` is there; work on several samples can be done.
 """
 
 from collections.abc import Callable, Iterable, Iterator

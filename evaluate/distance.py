@@ -78,6 +78,15 @@ class Measured:
         return (self.real, self.made, *([self.train] if self.train else []))
 
 
+def folders_of(
+    real: Path, candidates: Path, train: Path | None, options: ReadOptions
+) -> list[tuple[str, Path, ReadOptions]]:
+    """Return (name, folder, how it is read) of each folder that a comparison is about."""
+    made = ReadOptions(on_error=options.on_error)
+    found = [("real", real, options), ("made", candidates, made)]
+    return found if train is None else [*found, ("train", train, options)]
+
+
 def measure(
     real: Path,
     candidates: Path,
@@ -97,15 +106,10 @@ def measure(
     options = options or ReadOptions()
     extractor = open_extractor(settings.features, settings.weights)
     found = {}
-    for name, folder, how in (
-        ("real", real, options),
-        ("made", candidates, ReadOptions(on_error=options.on_error)),
-        ("train", train, options),
-    ):
-        if folder is not None:
-            dataset = read_dataset(folder, how)
-            found[name] = scan(dataset, workers=workers, on_error=how.on_error)
-            show(found[name].dataset)
+    for name, folder, how in folders_of(real, candidates, train, options):
+        dataset = read_dataset(folder, how)
+        found[name] = scan(dataset, workers=workers, on_error=how.on_error)
+        show(found[name].dataset)
     distances = compare(
         found["real"], found["made"], found.get("train"), settings, extractor, compute or Compute()
     )

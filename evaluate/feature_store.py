@@ -65,6 +65,11 @@ class FeatureStore:
         self._index: dict[str, tuple[Path, int]] | None = None
         self._opened: dict[tuple[Path, int], Any] = {}
 
+    @property
+    def writable(self) -> bool:
+        """Whether all that was put so far could be written."""
+        return self._writable
+
     def get(self, key: str, dimension: int) -> Features | None:
         """Return the (D,) features of a pixel digest, or None if they are not known."""
         if self._index is None:

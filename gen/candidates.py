@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flawsmith import __version__
 from flawsmith.data.build import Built, Refused, build, finished
+from flawsmith.data.division import Shard, part_of
 from flawsmith.data.jobs import check_apart, check_format
 from flawsmith.data.staging import staged
 from flawsmith.data.writing import Spec
@@ -69,11 +70,13 @@ def write_samples(
     to: str = "folder",
     workers: int = 1,
     overwrite: bool = False,
+    shard: Shard | None = None,
 ) -> Built:
     """Write ``count`` samples of a run as the data set ``out``.
 
     On a CPU the bytes depend neither on ``workers`` nor on ``count``. On a GPU one process makes
-    them. Raises InputError for an unusable run, OutputError when writing fails.
+    them. Raises InputError for an unusable run, OutputError when writing fails. shard: make
+    only its samples, for ``merge``.
     """
     check_format(to)
     check_apart(run, out)
@@ -91,7 +94,7 @@ def write_samples(
         "run": {"folder": sampler.run, "gen": sampler.settings.model_dump(mode="json")},
         "shape": asdict(sampler.shape),
     }
-    with staged(out, job, overwrite=overwrite) as stage:
+    with staged(out, part_of(job, count, shard), overwrite=overwrite) as stage:
         if stage.done:
             say(f"{out} is complete already")
             return finished(out)
@@ -104,4 +107,5 @@ def write_samples(
             made_by=job,
             workers=workers if kind == "cpu" else 1,
             label="sampling",
+            shard=shard,
         )

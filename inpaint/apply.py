@@ -6,6 +6,7 @@ from typing import Any
 from flawsmith.augment.job import files_of
 from flawsmith.augment.shapes import RunShapes
 from flawsmith.data.build import Built, build, finished
+from flawsmith.data.division import Shard, part_of
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, check_format, describe_job, open_source, quiet
 from flawsmith.data.scan import scan
@@ -29,11 +30,13 @@ def apply(
     workers: int = 1,
     overwrite: bool = False,
     drawn: RunShapes | None = None,
+    shard: Shard | None = None,
     show: Show = quiet,
 ) -> Built:
     """Write ``settings.count`` candidates, painted by a run into images, as the data set ``out``.
 
     drawn: the masks of the run that the settings name, as ``gen.masks.open_masks`` gives them.
+    shard: make only its samples, for ``merge``.
     ``show`` gets the data set of backgrounds. On a GPU one process paints, whatever ``workers``
     says. Resumes an interrupted job; raises InputError for unusable input and OutputError when
     writing fails, with nothing under the name ``out``.
@@ -55,7 +58,7 @@ def apply(
         "device": kind,
     }
     job = describe_job("inpaint apply", dataset, options, chosen)
-    with staged(out, job, overwrite=overwrite) as stage:
+    with staged(out, part_of(job, settings.count, shard), overwrite=overwrite) as stage:
         if stage.done:
             say(f"{out} is complete already")
             return finished(out)
@@ -73,6 +76,7 @@ def apply(
             made_by=job,
             workers=workers if kind == "cpu" else 1,
             label="painting",
+            shard=shard,
         )
 
 

@@ -86,7 +86,7 @@ def test_regions_for_any_number_of_workers(tmp_path, method):
 
 KILL_AT = [
     ("flawsmith.data.staging", "_prepare", "before", 1),
-    ("flawsmith.data.build", "_append", "before", 1),
+    ("flawsmith.data.journal", "append", "before", 1),
     ("flawsmith.data.folder", "write_picture", "after", 5),
     ("flawsmith.data.build", "write_manifest", "before", 1),
     ("flawsmith.data.staging", "_publish", "before", 1),

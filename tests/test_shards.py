@@ -2,6 +2,7 @@
 
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,23 +77,70 @@ def test_lines_name_the_member(tmp_path: Path) -> None:
         assert "00000004.png" in tar.getnames()
 
 
-def test_an_interrupted_finish_can_be_repeated(tmp_path: Path) -> None:
+def same_tars(one: Path, other: Path) -> bool:
+    names = [path.name for path in sorted(one.glob("*.tar"))]
+    assert names == [path.name for path in sorted(other.glob("*.tar"))]
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_an_interrupted_finish_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
     lines = write_lines_of(tmp_path, shards, make_samples(), SPEC)
     write_set(tmp_path / "whole", shards, make_samples(), SPEC)
-    lost = tmp_path / ".members" / "00000007.json"
-    content = lost.read_bytes()
-    lost.unlink()
-    with pytest.raises(OutputError, match=r"shard-000002.tar: cannot be written"):
+    inner, calls = tarfile.open, []
+
+    def full(*args: Any, **more: Any) -> tarfile.TarFile:
+        calls.append(args)
+        if len(calls) == failing:
+            raise OSError(28, "No space left on device")
+        return inner(*args, **more)
+
+    monkeypatch.setattr(shards.tarfile, "open", full)
+    with pytest.raises(OutputError, match=r"shard-00000\d.tar: cannot be written: No space"):
         shards.finish(tmp_path, SPEC, lambda: iter(lines))
-    assert not (tmp_path / "shard-000002.tar").exists()
-    lost.write_bytes(content)
+    assert len(list(tmp_path.glob("*.tar"))) == failing - 1
     for _ in range(2):
         shards.finish(tmp_path, SPEC, lambda: iter(lines))
     assert not (tmp_path / ".members").exists()
-    for path in (tmp_path / "whole").iterdir():
-        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+    assert same_tars(tmp_path, tmp_path / "whole")
+
+
+def test_a_shard_is_packed_once_its_last_sample_is_there(tmp_path: Path) -> None:
+    write_set(tmp_path / "whole", shards, make_samples(), SPEC)
+    most = 0
+    for index, sample in enumerate(make_samples()):
+        shards.write_sample(tmp_path, index, sample, SPEC)
+        shards.settle(tmp_path, 0, index)
+        most = max(most, sum(path.is_file() for path in (tmp_path / ".members").rglob("*")))
+    # Never more than the 3 samples of 4 files.
+    assert most <= 12
+    packed = sorted(path.name for path in tmp_path.glob("*.tar"))
+    assert packed == ["shard-000000.tar", "shard-000001.tar"]
+    shards.finish(tmp_path, SPEC, lambda: iter(()))
+    assert same_tars(tmp_path, tmp_path / "whole")
+
+
+def test_a_shard_that_another_job_began_is_left_to_the_merge(tmp_path: Path) -> None:
+    samples = make_samples()
+    for index in range(2, 7):
+        shards.write_sample(tmp_path, index, samples[index], SPEC)
+        shards.settle(tmp_path, 2, index)
+    assert [path.name for path in tmp_path.glob("*.tar")] == ["shard-000001.tar"]
+    waiting = sorted(path.name for path in (tmp_path / ".members").iterdir())
+    assert waiting == ["shard-000000", "shard-000002"]
+
+
+def test_only_folders_of_shards_are_packed(tmp_path: Path) -> None:
+    """The folders below ``.members`` may have come from elsewhere."""
+    for name in ("job", "shard-1", "shard-000001"):
+        (tmp_path / ".members" / name).mkdir(parents=True)
+        (tmp_path / ".members" / name / "00000003.json").write_text("{}")
+    shards.finish(tmp_path, SPEC, lambda: iter(()))
+    assert [path.name for path in tmp_path.iterdir()] == ["shard-000001.tar"]
 
 
 def test_jpeg_pictures_have_their_suffix(tmp_path: Path) -> None:
     lines = write_lines_of(tmp_path, shards, make_samples(), Spec(("crack", "pit"), jpeg=True))
-    assert lines[0]["part"]["members"][0] == "00000000.jpg"
+    assert lines[0]["image"] == "shard-000000.tar#00000000.jpg"

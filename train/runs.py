@@ -15,7 +15,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from flawsmith import __version__
-from flawsmith.data.staging import held
+from flawsmith.data.staging import differences, held
 from flawsmith.data.tables import parse_object, read_json
 from flawsmith.data.writing import make_folder, resolved
 from flawsmith.errors import InputError
@@ -112,7 +112,10 @@ def read_weights_facts(path: Path) -> dict[str, Any]:
 def _check(out: Path, job: dict[str, Any]) -> None:
     """Raise InputError unless the folder is empty, missing, or holds this very job."""
     if (out / CONFIG).is_file():
-        different = list(_differences(read_job(out), job))
+        different = [
+            f"{name} {json.dumps(there)[:80]} there, {json.dumps(now)[:80]} now"
+            for name, there, now in differences(read_job(out), job)
+        ]
         if different:
             more = f" and {len(different) - NAMED} more" if len(different) > NAMED else ""
             raise InputError(
@@ -124,13 +127,3 @@ def _check(out: Path, job: dict[str, Any]) -> None:
         raise InputError(
             "holds files that are no training run", where=out, mend="choose another folder"
         )
-
-
-def _differences(there: Any, now: Any, name: str = "") -> Iterator[str]:
-    """Yield ``name: value there, value now`` for each difference between two JSON values."""
-    if isinstance(there, dict) and isinstance(now, dict):
-        for key in sorted(there.keys() | now.keys()):
-            inner = f"{name}.{key}" if name else key
-            yield from _differences(there.get(key), now.get(key), inner)
-    elif there != now:
-        yield f"{name} {json.dumps(there)[:80]} there, {json.dumps(now)[:80]} now"
