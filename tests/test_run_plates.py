@@ -218,8 +218,10 @@ def test_few_parts_give_few_plates_and_none_of_one_kind_gives_none(
 
 def test_photos_of_plates_are_taken_in_three_parts(tmp_path):
     """No stand-in here: photos are cropped, the training timed, and noise looked at."""
-    write_demo(tmp_path / "photos", kind="plates", count=12, seed=1, scale=0.08, workers=1)
-    more = ("--gen-steps", 1, "--methods", "procedural", *config(tmp_path, count=1))
+    write_demo(tmp_path / "photos", kind="plates", count=10, seed=1, scale=0.08, workers=1)
+    more = ("--gen-steps", 1, "--methods", "procedural", "--count", 2)
+    train = {**NETWORKS, "preview_every": 0}
+    more = (*more, *config(tmp_path, count=1, train=train))
     planned = ("--budget", "minutes", "--no-filter", "--no-gate", "--look-alikes", "leave")
     words = (tmp_path / "photos", tmp_path / "out", *FLAGS, *more, *planned)
     told = result_of(*words, plain=False)
