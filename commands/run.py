@@ -60,6 +60,12 @@ from flawsmith.commands.common import (
     type=click.IntRange(1),
     help="With --clean gan: its training steps.  [default: planned]",
 )
+@click.option(
+    "--gen-parts",
+    type=click.Choice(["auto", "whole", "three"]),
+    help="With --clean gan: one generator of whole images, or one for each third of upright "
+    "plates, joined again.  [default: auto, three for photos of plates]",
+)
 @click.option("--no-filter", is_flag=True, help="Keep all candidates with a valid certificate.")
 @click.option(
     "--no-gate",

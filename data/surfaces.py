@@ -27,8 +27,9 @@ Part = Callable[[Image], Masks]
 CELL = 8
 # A cell with a mark so near is not free, since masks are imperfect. One cell: see ``free_cells``.
 MARGIN = CELL
-# The method of generated pictures, what is kept of their provenance, and under which name.
-GENERATOR, GENERATED = "gen", "generated"
+# The methods of generated pictures and of plates joined from parts, what is kept of their
+# provenance, and under which name.
+GENERATOR, JOINER, GENERATED = "gen", "assemble", "generated"
 TOLD = ("arch", "run", "weights", "seed", "index")
 # Where no rectangle has the sides wanted, one with sides this many times shorter will do.
 SHORTER = 4
@@ -138,12 +139,26 @@ def cut(sample: Sample, box: Box) -> Sample:
 def origin_of(whole: Sample) -> dict[str, Any]:
     """Return ``generated`` with the run, its weights' digest, seed and number, or nothing.
 
-    Only of samples that ``gen sample`` has made; a sample's meta may hold anything else.
+    Of a plate joined from parts: the same of each generated part, by the part's name. Only of what
+    ``gen sample`` or ``gen assemble`` has made; a sample's meta may hold anything else.
     """
-    if whole.meta.get("method") != GENERATOR:
+    if whole.meta.get("method") == GENERATOR:
+        return {GENERATED: _told(whole.meta)}
+    parts = whole.meta.get("parts")
+    if whole.meta.get("method") != JOINER or not isinstance(parts, dict):
         return {}
-    told = {name: whole.meta.get(name) for name in TOLD}
-    return {GENERATED: {n: value for n, value in told.items() if isinstance(value, (str, int))}}
+    known = {name: own.get("meta") for name, own in parts.items() if isinstance(own, dict)}
+    told = {
+        name: _told(meta)
+        for name, meta in known.items()
+        if isinstance(meta, dict) and meta.get("method") == GENERATOR
+    }
+    return {GENERATED: told} if told else {}
+
+
+def _told(meta: dict[str, Any]) -> dict[str, Any]:
+    told = {name: meta.get(name) for name in TOLD}
+    return {name: value for name, value in told.items() if isinstance(value, (str, int))}
 
 
 def region_of(meta: dict[str, Any]) -> Box | None:

@@ -13,7 +13,7 @@ from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.jobs import Show, check_format, describe_job, open_source, quiet
 from flawsmith.data.manifest import MANIFEST, SAMPLES
 from flawsmith.data.plates import PARTS
-from flawsmith.data.scan import scan
+from flawsmith.data.scan import Scan, scan
 from flawsmith.data.staging import staged
 from flawsmith.data.tables import read_json, read_jsonl
 from flawsmith.data.writing import Spec, resolved, write_file
@@ -26,6 +26,7 @@ from flawsmith.progress import say
 from flawsmith.settings import Settings
 
 REPORT = "seams.json"
+REAL = "real"
 
 
 class AssembleSettings(Settings):
@@ -85,16 +86,22 @@ def assemble(
     options = options or ReadOptions()
     check_format(to)
     chosen = {"to": to, **settings.model_dump(mode="json")}
-    folders = {**parts.named(), **({} if real is None else {"real": real})}
+    folders = {**parts.named(), **({} if real is None else {REAL: real})}
     job = _describe(folders, out, options, chosen)
     with staged(out, job, overwrite=overwrite) as stage:
         if stage.done:
             say(f"{out} is complete already")
         else:
-            stock = _take_stock(folders, settings, options, workers, show)
-            _write(stock, stage.path, settings.count, to, job, workers)
-    seams = tuple(map(SeamFigures.from_json, read_json(out / REPORT)["seams"]))
-    return Assembled(finished(out), read_json(out / MANIFEST)["made_by"]["parts"], seams)
+            scans = _read(folders, options, workers, show)
+            real_plates = scans.pop(REAL, None)
+            stock = take_stock(scans, real_plates, settings)
+            write_plates(stock, stage.path, settings.count, to, job, workers)
+    return Assembled(finished(out), read_json(out / MANIFEST)["made_by"]["parts"], read_seams(out))
+
+
+def read_seams(out: Path) -> tuple[SeamFigures, ...]:
+    """Return what ``write_plates`` measured of the seams in the folder ``out``."""
+    return tuple(map(SeamFigures.from_json, read_json(out / REPORT)["seams"]))
 
 
 def _describe(
@@ -117,7 +124,7 @@ def _describe(
 
 
 @dataclass(frozen=True)
-class _Stock:
+class Stock:
     """All that plates are made of and compared with, checked.
 
     counts: usable and left-out parts by name; rows: those of the seams; overlap: whether planes of
@@ -132,19 +139,22 @@ class _Stock:
     real: DataSet | None
 
 
-def _take_stock(
-    folders: dict[str, Path],
-    settings: AssembleSettings,
-    options: ReadOptions,
-    workers: int,
-    show: Show,
-) -> _Stock:
+def _read(
+    folders: dict[str, Path], options: ReadOptions, workers: int, show: Show
+) -> dict[str, Scan]:
     scans = {}
     for name, folder in folders.items():
         dataset = read_dataset(folder, options)
         scans[name] = scan(dataset, workers=workers, on_error=options.on_error)
         show(scans[name].dataset)
-    real = scans.pop("real", None)
+    return scans
+
+
+def take_stock(scans: dict[str, Scan], real: Scan | None, settings: AssembleSettings) -> Stock:
+    """Return what ``write_plates`` makes plates of; raises InputError for parts that do not fit.
+
+    scans: the parts by name, from the top of a plate; real: whole upright plates, or None.
+    """
     size = check_sizes(scans, settings.blend)
     if real is not None:
         check_plates(real, size)
@@ -157,7 +167,7 @@ def _take_stock(
         name: {"usable": len(kept[name]), "unknown": len(found.facts) - len(kept[name])}
         for name, found in scans.items()
     }
-    return _Stock(
+    return Stock(
         Assembly.of(kept, classes, triples, settings.blend),
         classes,
         any(found.overlap for found in scans.values()),
@@ -177,10 +187,13 @@ def _check_count(count: int, triples: Triples) -> None:
         )
 
 
-def _write(
-    stock: _Stock, root: Path, count: int, to: str, job: dict[str, Any], workers: int
+def write_plates(
+    stock: Stock, root: Path, count: int, to: str, job: dict[str, Any], workers: int
 ) -> None:
-    """Write the data set and the report on its seams into the staged folder ``root``."""
+    """Write the data set and the report on its seams into the staged folder ``root``.
+
+    to: a format's name; job: JSON-able, what makes the folder, told in the data set.
+    """
     for name, numbers in stock.counts.items():
         if numbers["unknown"]:
             say(f"note: {numbers['unknown']} {name} parts of label unknown are left out")

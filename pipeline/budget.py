@@ -70,9 +70,10 @@ class Load:
 
     methods: those that the data allows; pixels: of a training image, the mean; tested: pixels of
     the tiles of all test images; crops: pixels of a training step; inpaint: training steps of the
-    generator's preset. gen: of that of clean images, 0 for none; drawn: clean images made by it.
-    gate, agreement, filter: whether the gate, the filter's segmenters, and the
-    filter are run. judged: real images that detectors are tested on, 0 without detectors.
+    generator's preset. gen: of each of those of clean images, 0 for none; generators: their number;
+    drawn: clean images made by each, three of which make one plate where there are three. gate,
+    agreement, filter: whether the gate, the filter's segmenters, and the filter are run. judged:
+    real images that detectors are tested on, 0 without detectors.
     """
 
     methods: tuple[RunMethod, ...]
@@ -85,6 +86,7 @@ class Load:
     filter: bool = True
     gen: int = 0
     drawn: int = 0
+    generators: int = 1
     judged: int = 0
 
 
@@ -107,9 +109,9 @@ class Plan:
     """What a run does; kept in ``plan.json``, so that a resumed run does the same.
 
     cap: minutes, None without a budget. inpaint, steps, filter: training steps of the generator, of
-    a run of the gate, and of each of the filter's two segmenters; gen: of the generator of clean
-    images. minutes: the estimate of each part. notes: what was given up. detectors: that the
-    estimate is of.
+    a run of the gate, and of each of the filter's two segmenters; gen: of each generator of clean
+    images, of which there are ``generators``. minutes: the estimate of each part. notes: what was
+    given up. detectors: that the estimate is of.
     """
 
     cap: float | None
@@ -125,6 +127,7 @@ class Plan:
     minutes: dict[str, float]
     notes: tuple[str, ...] = ()
     gen: int = 0
+    generators: int = 1
     detectors: tuple[str, ...] = ()
 
     @property
@@ -135,8 +138,9 @@ class Plan:
     @property
     def sentence(self) -> str:
         """The plan for people."""
+        each = f"{self.generators} x " if self.generators > 1 else ""
         parts = {
-            "gen": f"clean images {self.gen} steps",
+            "gen": f"clean images {each}{self.gen} steps",
             "inpaint": f"inpaint {self.inpaint} steps",
             "candidates": f"candidates {len(self.methods)} x {self.count}",
             "filter": "filter",
@@ -166,7 +170,7 @@ def estimate(plan: Plan, load: Load) -> dict[str, float]:
     """Return the minutes that each part of the plan should take."""
     rates, made = plan.rates, plan.count * len(load.methods)
     seconds = {
-        "gen": plan.gen * rates.gen + load.drawn * (MAKE + MAKE_PIXELS * load.pixels / 1e6 + LOOK),
+        "gen": plan.gen * load.generators * rates.gen + drawn_seconds(load),
         "inpaint": plan.inpaint * rates.inpaint,
         "candidates": made * (MAKE + MAKE_PIXELS * load.pixels / 1e6),
         "filter": made * LOOK + (2 * plan.filter * rates.segment if load.agreement else 0),
@@ -180,6 +184,13 @@ def estimate(plan: Plan, load: Load) -> dict[str, float]:
     if plan.curve:
         seconds["curve"] = CURVE_SEEDS * CURVE_RUNS * plan.steps * rates.segment
     return {name: round(value / 60, 2) for name, value in seconds.items() if value}
+
+
+def drawn_seconds(load: Load) -> float:
+    """Return the seconds in which clean images are drawn, looked at, and joined if in parts."""
+    pixels = MAKE_PIXELS * load.pixels / 1e6
+    joined = MAKE + pixels if load.generators > 1 else 0.0
+    return load.drawn * (load.generators * (MAKE + LOOK) + pixels + joined)
 
 
 def tested_seconds(load: Load, rates: Rates) -> float:

@@ -1,10 +1,12 @@
 """The stages of ``clean: gan``: a generator of clean images, images drawn from it, those that pass.
 
 It learns from the training part's clean images. What passes the selection is painted on beside
-them: it joins the training part for the methods that paint, and for nothing else.
+them: it joins the training part for the methods that paint, and for nothing else. Plates in three
+parts go through the same stages thrice; see ``clean_plates``.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from flawsmith.data.build import build
@@ -24,7 +26,7 @@ from flawsmith.pipeline.distances import store_of
 from flawsmith.pipeline.gen_plan import GenPlan, gen_plan_of
 from flawsmith.pipeline.settings import RunSettings
 from flawsmith.pipeline.stages import Stages
-from flawsmith.pipeline.surfaces import CLEAN, DRAWN, SELECTED, Surfaces, joined
+from flawsmith.pipeline.surfaces import CLEAN, DRAWN, SELECTED, Lot, Surfaces, joined, stage_of
 from flawsmith.progress import say
 from flawsmith.train.devices import pick_device
 from flawsmith.train.runs import WEIGHTS
@@ -44,78 +46,92 @@ def clean_stages(
     taken: ids and groups of all real images, which no generated one may have. An interrupted
     training goes on at its last checkpoint.
     """
-    plan = gen_plan_of(settings, device)
     clean = train.select(train.where("good"))
-    trained = _train_stage(stages, clean, plan)
-    drawn = _draw_stage(stages, trained, plan, device, workers)
-    folder = _select_stage(stages, drawn, clean, plan, device, workers)
-    lines = [line for _, line in read_jsonl(folder / SAMPLES)]
-    reasons = Counter(str(line["reason"]) for line in lines if not line["accepted"])
-    passed = sum(line["accepted"] for line in lines)
-    say(f"{SELECTED}: {passed} of {len(lines)} generated clean images passed the selection")
-    painted_on = train
-    if passed:
-        found = scan(read_dataset(folder / ACCEPTED), workers=workers)
-        painted_on = joined(train, found, taken)
-    return Surfaces(
-        painted_on,
-        len(lines),
-        passed,
-        dict(reasons.most_common()),
-        tuple(warnings_of(trained / TRAINED)),
-        ("split", SELECTED),
-    )
+    maker = Maker(stages, gen_plan_of(settings, device), device, workers)
+    lot = maker.lot("", clean, "split")
+    needs = ("split", SELECTED)
+    if not lot.accepted:
+        return Surfaces(train, (lot,), needs=needs)
+    found = scan(read_dataset(lot.passed), workers=workers)
+    return Surfaces(joined(train, found, taken), (lot,), needs=needs, added=lot.accepted)
 
 
-def _train_stage(stages: Stages, clean: Scan, plan: GenPlan) -> Path:
-    decided = {
-        "gen": plan.setup.gen.model_dump(mode="json"),
-        "training": plan.setup.loop.deciding(fixed_length=True),
-    }
-    source = {"split": stages.digests["split"]}
+@dataclass(frozen=True)
+class Maker:
+    """Takes clean images of one kind through the three stages of a generator."""
 
-    def work(folder: Path) -> None:
-        train_on(clean, folder / TRAINED, plan.setup, source)
-        write_file(folder / DIGEST, file_sha256(folder / TRAINED / WEIGHTS))
+    stages: Stages
+    plan: GenPlan
+    device: str
+    workers: int
 
-    return stages.make(CLEAN, decided, ("split",), work)
+    def lot(self, part: str, clean: Scan, source: str) -> Lot:
+        """Return what was generated, and what of it passed.
 
+        part: of a plate, or "" for whole images; clean: the real ones, which the stage ``source``
+        has settled.
+        """
+        trained = self._train(part, clean, source)
+        drawn = self._draw(part, trained)
+        folder = self._select(part, drawn, clean, source)
+        lines = [line for _, line in read_jsonl(folder / SAMPLES)]
+        reasons = Counter(str(line["reason"]) for line in lines if not line["accepted"])
+        passed = sum(line["accepted"] for line in lines)
+        warnings = tuple(warnings_of(trained / TRAINED))
+        rejected = dict(reasons.most_common())
+        lot = Lot(part, len(lines), passed, rejected, warnings, folder / ACCEPTED)
+        name = stage_of(SELECTED, part)
+        say(f"{name}: {passed} of {len(lines)} generated {lot.name} passed the selection")
+        return lot
 
-def _draw_stage(stages: Stages, trained: Path, plan: GenPlan, device: str, workers: int) -> Path:
-    kind = pick_device(device).type
-    digest = (trained / DIGEST).read_text("utf-8")
-    chosen = {"count": plan.count, "seed": plan.setup.loop.seed, "truncation": plan.truncation}
+    def _train(self, part: str, clean: Scan, source: str) -> Path:
+        setup = self.plan.setup
+        decided = {
+            "gen": setup.gen.model_dump(mode="json"),
+            "training": setup.loop.deciding(fixed_length=True),
+        }
 
-    def work(folder: Path) -> None:
-        run = TrainedRun(resolved(trained / TRAINED), digest, device)
-        build(
-            folder / "data",
-            Drawn(run, plan.setup.loop.seed, plan.truncation),
-            plan.count,
-            format_name="folder",
-            spec=Spec(()),
-            made_by={"stage": DRAWN, "settings": chosen, "weights": digest},
-            workers=workers if kind == "cpu" else 1,
-            label="sampling",
-        )
+        def work(folder: Path) -> None:
+            train_on(clean, folder / TRAINED, setup, {source: self.stages.digests[source]})
+            write_file(folder / DIGEST, file_sha256(folder / TRAINED / WEIGHTS))
 
-    # The same weights round otherwise elsewhere: half of them from each would be neither's.
-    inputs = {**chosen, "weights": digest, "device": kind}
-    return stages.make(DRAWN, inputs, (CLEAN,), work) / "data"
+        return self.stages.make(stage_of(CLEAN, part), decided, (source,), work)
 
+    def _draw(self, part: str, trained: Path) -> Path:
+        plan, kind = self.plan, pick_device(self.device).type
+        digest = (trained / DIGEST).read_text("utf-8")
+        chosen = {"count": plan.count, "seed": plan.setup.loop.seed, "truncation": plan.truncation}
+        name = stage_of(DRAWN, part)
 
-def _select_stage(
-    stages: Stages, drawn: Path, clean: Scan, plan: GenPlan, device: str, workers: int
-) -> Path:
-    extractor = open_extractor("lite0")
-    inputs = {**plan.select.model_dump(mode="json"), "features": extractor.version}
-    if choices := choices_of(read_dataset(drawn).records):
-        inputs["choices"] = choices
+        def work(folder: Path) -> None:
+            run = TrainedRun(resolved(trained / TRAINED), digest, self.device)
+            build(
+                folder / "data",
+                Drawn(run, plan.setup.loop.seed, plan.truncation),
+                plan.count,
+                format_name="folder",
+                spec=Spec(()),
+                made_by={"stage": name, "settings": chosen, "weights": digest},
+                workers=self.workers if kind == "cpu" else 1,
+                label="sampling",
+            )
 
-    def work(folder: Path) -> None:
-        found = scan(read_dataset(drawn), workers=workers)
-        compute = Compute(store_of(stages, extractor), device)
-        sifted = select_whole(found, clean, plan.select, extractor, compute)
-        write(folder, found, sifted, None, {"stage": SELECTED, "settings": inputs}, workers)
+        # The same weights round otherwise elsewhere: half of them from each would be neither's.
+        inputs = {**chosen, "weights": digest, "device": kind}
+        return self.stages.make(name, inputs, (stage_of(CLEAN, part),), work) / "data"
 
-    return stages.make(SELECTED, inputs, (DRAWN, "split"), work)
+    def _select(self, part: str, drawn: Path, clean: Scan, source: str) -> Path:
+        plan, workers = self.plan, self.workers
+        extractor = open_extractor("lite0")
+        inputs = {**plan.select.model_dump(mode="json"), "features": extractor.version}
+        if choices := choices_of(read_dataset(drawn).records):
+            inputs["choices"] = choices
+        name = stage_of(SELECTED, part)
+
+        def work(folder: Path) -> None:
+            found = scan(read_dataset(drawn), workers=workers)
+            compute = Compute(store_of(self.stages, extractor), self.device)
+            sifted = select_whole(found, clean, plan.select, extractor, compute)
+            write(folder, found, sifted, None, {"stage": name, "settings": inputs}, workers)
+
+        return self.stages.make(name, inputs, (stage_of(DRAWN, part), source), work)

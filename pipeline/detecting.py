@@ -22,7 +22,7 @@ from flawsmith.pipeline.output import all_classes
 from flawsmith.pipeline.pool import Pool, pool_of
 from flawsmith.pipeline.settings import RunSettings
 from flawsmith.pipeline.stages import Stages
-from flawsmith.pipeline.surfaces import SELECTED, Surfaces
+from flawsmith.pipeline.surfaces import Surfaces
 from flawsmith.progress import say
 from flawsmith.seeding import rng
 
@@ -106,7 +106,7 @@ def detect_stages(
     from flawsmith.evaluate.detect_result import Judged
 
     chosen, learned = settings.of_detect(), clean_of(train, settings.seed)
-    needs = ("split", "certificate", *([SELECTED] if on.accepted else []))
+    needs = ("split", "certificate", *(on.needs if on.added else ()))
     done, refused = [], []
     for name in chosen.detectors:
         own = _own(chosen, name)

@@ -22,8 +22,8 @@ class Outcome:
     sets: each data set's folder, and parts: its label counts, by name: ``train``, ``test``, and
     ``synthetic``, or ``candidates`` where nothing is accepted. samples: the list of all candidates
     with scores and reasons; filter: its thresholds, and what became of each class. methods: counts
-    a method; clean: generated clean images, made and accepted, None if there are none; costs:
-    seconds a stage, None if unknown.
+    a method; clean: generated clean images, made and accepted, in parts and with their seams where
+    plates are joined, None if none were generated; costs: seconds a stage, None if unknown.
     """
 
     dataset: Path
@@ -68,8 +68,7 @@ def method_counts(method: RunMethod, made: Made, verdicts: Sequence[Verdict]) ->
 def lines_of(outcome: Outcome) -> Iterator[str]:
     """Yield the result for people; the last line is the verdict."""
     if outcome.clean:
-        yield "clean images: {made} generated, {accepted} painted on".format(**outcome.clean)
-        yield from (f"  {n} not: {reason}" for reason, n in outcome.clean["rejected"].items())
+        yield from _clean_lines(outcome.clean)
     for row in outcome.methods:
         yield f"{row.method}: {row.asked} asked, {row.made} made, {row.accepted} kept"
         reasons = [*row.refused.items(), *row.rejected.items()]
@@ -83,6 +82,20 @@ def lines_of(outcome: Outcome) -> Iterator[str]:
     yield f"cost: {sum(known) / 60:.1f} minutes"
     yield f"report: {outcome.report}"
     yield f"verdict: {outcome.gate.sentence}"
+
+
+def _clean_lines(clean: dict[str, Any]) -> Iterator[str]:
+    """Yield what became of generated clean images: ``Surfaces.to_json`` for people."""
+    if "parts" not in clean:
+        yield "clean images: {made} generated, {accepted} painted on".format(**clean)
+        yield from (f"  {n} not: {reason}" for reason, n in clean["rejected"].items())
+        return
+    yield f"clean plates: {clean['accepted']} joined of generated parts, painted on"
+    for part, lot in clean["parts"].items():
+        yield f"  {part}: {lot['accepted']} of {lot['made']} passed"
+        yield from (f"    {n} not: {reason}" for reason, n in lot["rejected"].items())
+    for seam in clean["seams"]:
+        yield f"  seam {seam['seam']}: {seam['verdict']} ({seam['why']})"
 
 
 def to_json(outcome: Outcome) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def plan_stage(
         "asked": asdict(asked),
         "segment": settings.of_gate().deciding(real_only=True),
         "inpaint": settings.inpaint.model_dump(mode="json"),
-        # How its pictures are drawn and selected changes no time that counts.
+        # How its pictures are drawn and selected changes no time that counts. Whether there are
+        # three is in the load.
         "gen": [settings.clean, settings.gen_arch, settings.gen.preset, settings.gen.train],
     }
 
@@ -97,6 +98,7 @@ def load_of(
         filter=settings.filter,
         gen=_clean_steps(settings, train),
         drawn=settings.gen.count if settings.clean == "gan" else 0,
+        generators=settings.generators,
         judged=0 if detect_fault(train, test, settings) else len(test.facts),
     )
 
@@ -153,11 +155,12 @@ def _rates(train: Scan, load: Load, settings: RunSettings, device: str) -> Rates
         setup = plan_of(settings, device).setup
         rates = replace(rates, inpaint=inpaint_seconds(train, setup, device))
     if load.gen:
-        from flawsmith.pipeline.gen_plan import gen_plan_of
+        from flawsmith.pipeline.gen_plan import timed_on
         from flawsmith.pipeline.measuring import gen_seconds
 
         clean = train.select(train.where("good"))
-        rates = replace(rates, gen=gen_seconds(clean, gen_plan_of(settings, device).setup, device))
+        timed = timed_on(clean, settings, device)
+        rates = replace(rates, gen=gen_seconds(clean, timed, device))
     if load.judged:
         from flawsmith.pipeline.measuring import detect_seconds
 

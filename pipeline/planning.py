@@ -42,6 +42,7 @@ def default_plan(load: Load, asked: Asked, count: int) -> Plan:
         minutes={},
         notes=notes,
         gen=(asked.gen or load.gen) if load.gen else 0,
+        generators=load.generators,
     )
 
 
@@ -80,6 +81,7 @@ def _plan(preset: Preset, load: Load, asked: Asked, rates: Rates) -> Plan:
         rates=rates,
         minutes={},
         gen=_clean_steps(preset, load, asked, rates),
+        generators=load.generators,
     )
     arms, left_out = _arms(preset.arms, load, asked)
     notes += left_out
@@ -125,15 +127,16 @@ def _generator(
 
 
 def _clean_steps(preset: Preset, load: Load, asked: Asked, rates: Rates) -> int:
-    """Return the steps of the generator of clean images: it was asked for, so it is never left out.
+    """Return the steps of each generator of clean images: asked for, so it is never left out.
 
-    As many as its share of the time has room for, but at least the fewest that are worth it.
+    As many as their share of the time has room for, but at least the fewest that are worth it.
     """
     if not load.gen:
         return 0
     if asked.gen:
         return asked.gen
-    fit = int(INPAINT_SHARE * 60 * preset.minutes / rates.gen) if rates.gen else load.gen
+    each = rates.gen * load.generators
+    fit = int(INPAINT_SHARE * 60 * preset.minutes / each) if each else load.gen
     return max(_round(min(load.gen, fit)), min(FEWEST_GEN, load.gen))
 
 

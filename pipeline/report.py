@@ -36,7 +36,7 @@ from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.shown import grid, load_one
 from flawsmith.pipeline.source import Parts
 from flawsmith.pipeline.stages import Stages
-from flawsmith.pipeline.surfaces import CLEAN, Surfaces
+from flawsmith.pipeline.surfaces import Surfaces
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,15 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
     decision = Decision(passed, place, schedule=segment.schedule, missing=run.gate.missing)
     yield verdict_section(run.gate.check, decision)
     yield input_section(found.dataset, found.facts, run.parts)
-    if CLEAN in stages.digests:
-        training = read_training(stages.place(CLEAN) / TRAINED)
-        yield curves_section("clean images", training, CLEAN_SHOWS)
+    for lot in run.on.lots:
+        training = read_training(stages.place(lot.stage) / TRAINED)
+        yield curves_section(lot.name, training, CLEAN_SHOWS)
     if TRAINING in stages.digests:
         yield curves_section(TRAINING, read_training(stages.place(TRAINING) / TRAINED))
     yield counts_section([method_counts(m, run.made[m], run.last[m]) for m in run.made])
     train = found.select(run.parts["train"])
     for method, made in run.made.items():
-        verdicts, also = run.filtered.verdicts[method], bool(run.on.accepted)
+        verdicts, also = run.filtered.verdicts[method], bool(run.on.added)
         yield grid(method, made, verdicts, train, classes, seed, generated=also)
         if method in run.distances:
             judged, known = run.distances[method], found.dataset
@@ -138,7 +138,7 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
     )
     measured = run.gate.state != "not measured"
     yield rejected_section(shown, classes, run.filtered.facts["thresholds"], measured=measured)
-    yield provenance_section(_provenance(stages, origin, run.plan))
+    yield provenance_section(_provenance(stages, origin, run.plan, run.on))
     labels = {name: read_json(own / MANIFEST)["labels"] for name, own in run.sets.items()}
     labels.pop(CANDIDATES, None)
     form = str(read_json(run.sets["train"] / MANIFEST)["format"])
@@ -164,12 +164,6 @@ def _summary(run: Results) -> list[Fact]:
         for verdicts in (run.certified, run.filtered.verdicts)
     )
     each = ", ".join(f"{number} {method}" for method, number in made.items())
-    on = run.on
-    generated = Fact(
-        "Generated clean images",
-        f"{on.accepted} of {on.made}",
-        "; ".join(["look real and new, so painted on too", *map(_counted, on.rejected.items())]),
-    )
     facts = [
         Fact("Real images", str(len(found.facts)), f"{defective} defective, {good} clean"),
         Fact("Candidates made", str(sum(made.values())), each),
@@ -183,16 +177,35 @@ def _summary(run: Results) -> list[Fact]:
         ),
     ]
     notices = (*run.notices, *run.gate.notices)
-    if on.made:
-        facts.insert(1, generated)
-    return [*facts, *(Fact("Note", "", text) for text in notices)]
+    return [
+        facts[0],
+        *_generated(run.on),
+        *facts[1:],
+        *(Fact("Note", "", text) for text in notices),
+    ]
+
+
+def _generated(on: Surfaces) -> list[Fact]:
+    """Return what became of generated clean images, and of plates joined of generated parts."""
+    use = "used for plates" if on.in_parts else "painted on too"
+    facts = [
+        Fact(
+            f"Generated {lot.name}",
+            f"{lot.accepted} of {lot.made}",
+            "; ".join([f"look real and new, so {use}", *map(_counted, lot.rejected.items())]),
+        )
+        for lot in on.lots
+    ]
+    if on.in_parts:
+        facts.append(Fact("Generated plates", str(on.added), "joined of these, painted on too"))
+    return facts + [Fact(f"Seam {s.seam}", s.verdict, s.why) for s in on.seams]
 
 
 def _counted(reason: tuple[str, int]) -> str:
     return f"{reason[1]} {reason[0]}"
 
 
-def _provenance(stages: Stages, origin: Origin, plan: Plan) -> Provenance:
+def _provenance(stages: Stages, origin: Origin, plan: Plan, on: Surfaces) -> Provenance:
     options = {name: value for name, value in asdict(origin.options).items() if value}
     reading = ", ".join(f"{name} {value}" for name, value in options.items())
     origins = [
@@ -209,16 +222,15 @@ def _provenance(stages: Stages, origin: Origin, plan: Plan) -> Provenance:
     weights = stages.place(TRAINING) / DIGEST
     if TRAINING in stages.digests and weights.is_file():
         origins.append(Fact("Generator", weights.read_text("utf-8")[:16], "SHA-256 of its weights"))
-    weights = stages.place(CLEAN) / DIGEST
-    if CLEAN in stages.digests and weights.is_file():
-        digest = weights.read_text("utf-8")[:16]
-        origins.append(Fact("Generator of clean images", digest, "SHA-256 of its weights"))
+    for lot in on.lots:
+        digest = (stages.place(lot.stage) / DIGEST).read_text("utf-8")[:16]
+        origins.append(Fact(f"Generator of {lot.name}", digest, "SHA-256 of its weights"))
     return Provenance(
         command="flawsmith run DATA OUT --config settings.yaml",
         origins=origins,
         settings=origin.settings.model_dump(mode="json", exclude={"weights"}),
         versions=versions(),
-        machine=machine(_device(stages, origin.device)),
+        machine=machine(_device(stages, origin.device, generated=bool(on.lots))),
         costs=_costs(stages),
     )
 
@@ -233,10 +245,10 @@ def _costs(stages: Stages) -> list[Cost]:
     return [Cost(name, seconds) for name, seconds in found.items()]
 
 
-def _device(stages: Stages, device: str) -> str:
+def _device(stages: Stages, device: str, *, generated: bool) -> str:
     """Return the name of the device that networks ran on; torch is loaded only if one did."""
     networks = {name.split("/")[0] for name in stages.digests}
-    if not {"gate", "filter", TRAINING, CLEAN, STAGE} & networks:
+    if not generated and not {"gate", "filter", TRAINING, STAGE} & networks:
         return f"{device} (no network was trained)"
     import torch
 

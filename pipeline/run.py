@@ -62,6 +62,7 @@ def run(
     """
     options = options or ReadOptions()
     source = check_run(src, out, settings, options)
+    settings = settings.settled(source.format)
     judge = open_judge(settings, device)
     features = judge.extractor.version if judge else None
     with run_folder(out, _record(src, settings, options, features)) as stages:
@@ -157,7 +158,7 @@ def _outcome(stages: Stages, run: Results, report: Path, samples: Path) -> Outco
         detected=run.detected,
         gate=run.gate,
         plan=run.plan.to_json(),
-        clean=run.on.to_json() if run.on.made else None,
+        clean=run.on.to_json() if run.on.lots else None,
         costs={name: stages.costs.seconds(name) for name in stages.digests},
         notices=(*run.found.dataset.notices, *run.notices),
         skipped=tuple(map(str, run.found.dataset.skipped)),
@@ -170,10 +171,13 @@ def _surfaces(
     """Return what is painted on; without a generator of clean images, the training part."""
     if not plan.gen or not set(plan.methods) & set(PAINTING):
         return Surfaces(train)
-    from flawsmith.pipeline.clean import clean_stages
+    if settings.gen_parts == "three":
+        from flawsmith.pipeline.clean_plates import plate_stages as make
+    else:
+        from flawsmith.pipeline.clean import clean_stages as make
 
     taken = (*found.dataset.ids, *found.dataset.groups)
-    on = clean_stages(stages, train, taken, settings, where.device, where.workers)
+    on = make(stages, train, taken, settings, where.device, where.workers)
     for notice in on.notices:
         say(f"note: {notice}")
     return on

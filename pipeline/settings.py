@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.data.alike import LookAlikes
+from flawsmith.data.plates import PARTS
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect_settings import BUILT_IN, WRAPPED, DetectSettings
 from flawsmith.evaluate.filtering.select_settings import SelectSettings
@@ -19,6 +20,7 @@ RunMethod = Literal["classical", "paste", "procedural", "inpaint"]
 Arm = Literal["filtered", "random", "paste", "inpaint", "classical", "all"]
 Budget = Literal["minutes", "hour", "day", "none"]
 GenArch = Literal["dcgan", "wgan-gp", "stylegan2", "fastgan"]
+GenParts = Literal["auto", "whole", "three"]
 # They have names of their own among a run's settings.
 OWN = {"steps": "gate_steps", "seeds": "seeds", "seed": "seed"}
 OWN_DETECT = {"detectors": "detectors", "seed": "seed"}
@@ -55,6 +57,13 @@ class GenRun(Settings):
         default=1.0, ge=0, le=2, description="below 1: more usual ones, more alike"
     )
     select: dict[str, Any] = Field(default_factory=dict, description="as for gen select")
+    blend: int = Field(
+        default=4,
+        ge=0,
+        le=64,
+        strict=True,
+        description="pixels of each part that a seam may change, where plates are joined of three",
+    )
 
 
 class RunSettings(Settings):
@@ -95,6 +104,11 @@ class RunSettings(Settings):
     gen_arch: GenArch | None = Field(None, description="its networks; default stylegan2")
     gen_steps: int | None = Field(
         None, ge=1, strict=True, description="its training steps; default by the budget"
+    )
+    gen_parts: GenParts = Field(
+        "auto",
+        description="whole: one generator of whole images; three: one each of the upper, middle "
+        "and lower third of upright plates, joined again; auto: three for photos of plates",
     )
     features: Literal["lite0", "inception", "none"] = Field(
         "lite0", description="network behind the distances; none leaves them out"
@@ -143,6 +157,18 @@ class RunSettings(Settings):
         if self.detectors is not None:
             return self.detectors
         return ("knn",) if self.budget in JUDGED else ()
+
+    @property
+    def generators(self) -> int:
+        """How many generators of clean images are trained, where any is."""
+        return len(PARTS) if self.gen_parts == "three" else 1
+
+    def settled(self, form: str) -> "RunSettings":
+        """Return the settings with ``gen_parts`` chosen for a source of this layout."""
+        if self.clean != "gan" or self.gen_parts != "auto":
+            return self
+        parts = "three" if form == "plates" else "whole"
+        return self.model_copy(update={"gen_parts": parts})
 
     def of_detect(self) -> DetectSettings:
         """Return the settings of the detectors; raises InputError naming a wrong one."""
@@ -201,8 +227,8 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _generator_asked_for(self) -> "RunSettings":
         given = self.gen_arch or self.gen_steps or self.gen != GenRun()
-        if given and self.clean != "gan":
-            raise ValueError("gen, gen_arch and gen_steps are settings of clean: gan")
+        if (given or self.gen_parts != "auto") and self.clean != "gan":
+            raise ValueError("gen, gen_arch, gen_steps and gen_parts are settings of clean: gan")
         return self
 
     @field_validator("methods")

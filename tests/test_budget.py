@@ -165,6 +165,22 @@ def test_without_a_budget_defaults_hold():
     assert estimate(plan, WITH).keys() == {"candidates", "filter"}  # no rates: nothing is known
 
 
+def test_three_generators_share_the_quarter_of_one():
+    load = replace(LOAD, gen=2000, drawn=100, generators=3)
+    plan = plan_within(PRESETS["hour"], load, Asked(), replace(CORES, gen=0.3))
+    assert (plan.gen, plan.generators) == (1000, 3)
+    # Their steps, 300 parts made and looked at, of a third of the pixels, and 100 plates joined.
+    seconds = 900 + 300 * (0.08 + 0.01 / 3 + 0.15) + 100 * (0.08 + 0.01)
+    assert plan.minutes["gen"] == pytest.approx(seconds / 60, abs=0.01)
+    assert "clean images 3 x 1000 steps 16 min" in plan.sentence
+    assert plan.total <= 60
+    slow = plan_within(PRESETS["minutes"], load, Asked(), replace(SLOW, gen=30.0))
+    assert slow.gen == FEWEST_GEN
+    assert plan_within(PRESETS["minutes"], load, Asked(gen=7), SLOW).gen == 7
+    assert default_plan(load, Asked(), 200).generators == 3
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
 def test_a_generator_of_clean_images_is_planned_and_never_left_out():
     load = replace(LOAD, gen=2000, drawn=100)
     rates = replace(CORES, gen=0.3)

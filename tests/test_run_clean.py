@@ -197,7 +197,7 @@ def test_ids_that_real_images_have_are_not_used_twice(tmp_path):
 
 def test_what_no_generator_can_learn_is_one_line(source, tmp_path):
     out = tmp_path / "out"
-    assert "gen, gen_arch and gen_steps are settings of clean: gan" in refusal_of(
+    assert "gen, gen_arch, gen_steps and gen_parts are settings of clean: gan" in refusal_of(
         source, out, "--gen-steps", 3
     )
     assert "with_masks is no setting here" in refusal_of(

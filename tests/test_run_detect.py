@@ -227,7 +227,7 @@ def test_generated_clean_images_are_judged_with_the_candidates(source):
         good.dataset.select(range(3)),
         tuple(replace(fact, group=f"g{i}") for i, fact in enumerate(good.facts[:3])),
     )
-    on = Surfaces(joined(found, generated, found.dataset.ids), 3, 3)
+    on = Surfaces(joined(found, generated, found.dataset.ids), added=3)
     verdicts = tuple(
         Verdict(f.id, ("pit",), "", "" if i else "bad") for i, f in enumerate(bad.facts)
     )
