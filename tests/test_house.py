@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "evaluate": {"data", "train"},
     "pipeline": {"data", "augment", "train", "gen", "inpaint", "evaluate"},
     "studio": {"data", "augment", "train", "gen", "inpaint", "evaluate"},
+    "doctor": {"data", "augment", "train", "inpaint", "evaluate"},
     "commands": {
-        "data", "augment", "train", "gen", "inpaint", "evaluate", "pipeline", "studio"
+        "data", "augment", "train", "gen", "inpaint", "evaluate", "pipeline", "studio", "doctor"
     },
     "cli": {"commands"},
     "__main__": {"cli"},
