@@ -52,7 +52,7 @@ def tracked() -> list[Path]:
 
 def modules() -> list[Path]:
     """Return the package's own modules."""
-    outside = {"tests", "benchmarks", "docs"}
+    outside = {"tests", "benchmarks", "docs", "tools"}
     found = [p for p in tracked() if p.suffix == ".py"]
     return [p for p in found if p.relative_to(ROOT).parts[0] not in outside]
 
