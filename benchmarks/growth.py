@@ -45,8 +45,8 @@ class Case:
     """A command, and its samples at 1x as a multiple of --base.
 
     words: {strips}, {plates}, {made}, {samples} are inputs that grow; {few}, {other}, {run},
-    {gen}, {parts} are not; {n} is the count. runs: of the two smaller sizes, whose share of the fit's
-    error is the largest; the quickest counts. warm: once more before, on the same cache.
+    {gen}, {parts} are not; {n} is the count. runs: of the two smaller sizes, whose share of the
+    fit's error is the largest; the quickest counts. warm: once more before, on the same cache.
     """
 
     words: str
