@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flawsmith.benchmarks.shared import KEYS, flawsmith
+from flawsmith.benchmarks.shared import KEYS, flawsmith, stop_by_signal
 from flawsmith.commands.tables import aligned
 from flawsmith.doctor.machine import memory
 from flawsmith.evaluate.provenance_section import machine, versions
@@ -199,6 +199,7 @@ def main() -> None:
     if unknown := [name for name in names if name not in BENCHES]:
         parser.error(f"no benchmark {unknown[0]!r}; one of {', '.join(BENCHES)}")
     form = "quick" if given.quick else "full"
+    stop_by_signal()
     out = given.out.resolve() / form
     out.mkdir(parents=True, exist_ok=True)
     for name in names:

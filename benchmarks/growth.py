@@ -17,24 +17,19 @@ again goes on.
 import argparse
 import json
 import math
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from flawsmith.benchmarks.shared import flawsmith, result, tell
+from flawsmith.benchmarks.cost import Cost, cost_of
+from flawsmith.benchmarks.shared import flawsmith, result, stop_by_signal, tell
 
 SIZES = (1, 4, 16)
-TICK = 0.1
 TIME_SLACK, MEMORY_SLACK = 0.1, 0.05
-# Strips where their number is not what grows.
+# Strips or plates where their number is not what grows.
 FEW = 24
 GROWING = ("strips", "plates", "made", "samples")
 FIXED = ("few", "other", "run", "gen", "parts")
@@ -131,7 +126,7 @@ class Inputs:
 
     @property
     def parts(self) -> Path:
-        photos = self.get("plates", self.base)
+        photos = self.get("plates", FEW)  # many enough that no plate has to come twice
         return self._once("parts", lambda out: flawsmith("data", "plates", photos, out, "--whole"))
 
     def _plates(self, out: Path, n: int) -> None:
@@ -144,55 +139,6 @@ class Inputs:
             make(out)
             mark.touch()
         return out
-
-
-@dataclass(frozen=True)
-class Cost:
-    """CPU seconds and wall seconds of all processes of a command, and their peak memory (bytes)."""
-
-    cpu: float
-    wall: float
-    memory: int
-
-
-def cost_of(words: list[str]) -> Cost:
-    """Run a command of ours and watch all of its processes; its errors end this one."""
-    before, start = _reaped(), time.perf_counter()
-    with tempfile.TemporaryFile("w+") as told:
-        command = [sys.executable, "-m", "flawsmith", *words]
-        job = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
-        spent: dict[int, float] = {}
-        peak = 0
-        while job.poll() is None:
-            memory = 0
-            for process in (job, *_children(job)):
-                try:
-                    with process.oneshot():
-                        times = process.cpu_times()
-                        spent[process.pid] = times.user + times.system
-                        memory += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            peak = max(peak, memory)
-            time.sleep(TICK)
-        wall = time.perf_counter() - start
-        if job.wait():
-            told.seek(0)
-            sys.exit(f"{' '.join(words)}\n{told.read()[-3000:]}")
-    # The fork server and its workers are nobody's children when they end: those are seen only.
-    return Cost(max(sum(spent.values()), _reaped() - before), wall, peak)
-
-
-def _children(job: psutil.Popen) -> list[psutil.Process]:
-    try:
-        return list(job.children(recursive=True))
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _reaped() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def measured(case: Case, inputs: Inputs) -> list[tuple[int, Cost]]:
@@ -294,6 +240,7 @@ def main() -> None:
     names = given.only.split(",") if given.only else list(CASES)
     if unknown := [name for name in names if name not in CASES]:
         parser.error(f"no case {unknown[0]!r}; one of {', '.join(CASES)}")
+    stop_by_signal()
     if given.work:
         sys.exit(run(given.work, names, given.base) > 0)
     with tempfile.TemporaryDirectory(prefix="flawsmith-growth-") as folder:

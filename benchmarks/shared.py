@@ -5,6 +5,7 @@ Imported as ``flawsmith.benchmarks.shared``: found where the package is installe
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +74,11 @@ def settle(device: "torch.device") -> float:
 
     getattr(torch, device.type).synchronize()
     return time.perf_counter()
+
+
+def stop_by_signal() -> None:
+    """Let SIGTERM end this script as an error does: what it started is ended, too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 @lru_cache

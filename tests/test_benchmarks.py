@@ -1,5 +1,6 @@
 """The one command of the benchmarks: one form of result, nothing lost, nothing silent."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from flawsmith.benchmarks import all as bench
-from flawsmith.benchmarks import growth
+from flawsmith.benchmarks import cost, growth
 from flawsmith.benchmarks.shared import KEYS, of_line, result
 
 GOOD = """
@@ -94,7 +95,7 @@ def test_unknown_names_are_refused(scripts):
 
 
 def test_every_script_is_in_the_one_command():
-    others = {"all", "shared"}
+    others = {"all", "cost", "shared"}
     found = {path.stem for path in bench.HERE.glob("*.py")} - others
     assert {one.script for one in bench.BENCHES.values()} == found
 
@@ -147,18 +148,18 @@ def test_a_command_is_watched_with_its_workers(monkeypatch):
     burn = "x = bytearray(80 << 20); x[::4096] = bytes(len(x[::4096]))\nfor i in range(6000000): i"
     job = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
     monkeypatch.setattr(
-        growth.psutil, "Popen", lambda command, popen=growth.psutil.Popen, **how: popen(
+        cost.psutil, "Popen", lambda command, popen=cost.psutil.Popen, **how: popen(
             [sys.executable, "-c", job], **how
         )
     )  # fmt: skip
-    cost = growth.cost_of(["data", "info"])
-    assert cost.memory > 85 << 20
-    assert 0.05 < cost.cpu < 20
+    found = cost.cost_of(["data", "info"])
+    assert found.memory > 85 << 20
+    assert 0.05 < found.cpu < 20
 
 
 def test_a_failing_command_ends_the_measurement():
     with pytest.raises(SystemExit, match="no-such-command"):
-        growth.cost_of(["no-such-command"])
+        cost.cost_of(["no-such-command"])
 
 
 def test_a_case_is_measured_once_and_resumed(tmp_path, monkeypatch, capsys):
@@ -188,3 +189,61 @@ def test_scripts_find_their_shared_part_by_themselves():
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=safe)
     assert done.returncode == 0, done.stderr
     assert "--strips" in done.stdout
+
+
+def load(name):
+    """Return a benchmark as a module, as ``python benchmarks/name.py`` reads it."""
+    path = bench.HERE / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"told_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_studios_figures_stand_with_their_goals(capsys):
+    found = {"start_s": 7.0, "usable_s": 0.9, "before_mb": 125.0, "scroll_mb": 127.0}
+    found |= {"again_mb": 126.0, "first_stroke_s": 0.2, "stroke_s": 1.4}
+    load("studio").tell_all(found, 2.0, 10, 8)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["ours"] for one in told] == [0.9, 2.0, 1.4]
+    assert [one["reached"] for one in told] == [True, True, False]
+    assert told[0]["more"]["first_stroke_s"] == 0.2
+
+
+def test_an_arm_stands_beside_real_alone():
+    runs = [[{"miou": 0.5}, {"miou": 0.6}], [{"miou": 0.6}, {"miou": 0.8}]]
+    arms = [{"name": name, "runs": r} for name, r in zip(("real", "paste"), runs, strict=True)]
+    found = load("few_shot").judged("paste", {"arms": arms, "findings": [{"sentence": "helps"}]})
+    assert (found["ours"], found["baseline"], found["n"]) == (0.7, 0.55, 2)
+    assert found["more"] == {"findings": ["helps"]}
+
+
+def test_a_detector_stands_beside_brightness():
+    def entry(value):
+        figure = {"name": "AUROC", "value": value, "anomalous": 9}
+        return {"figures": [figure], "by_seed": [value], "costs": {"bytes": 1}}
+
+    judged, known = load("detectors").judged, {"knn": entry(0.9), "brightness": entry(0.6)}
+    assert judged("knn", known)["baseline"] == 0.6
+    assert judged("brightness", known)["baseline"] is None
+    assert judged("knn", {"knn": entry(0.9)})["baseline"] is None
+
+
+def test_a_generator_stands_beside_the_floor(capsys):
+    module = load("gan_quality")
+    figures = {name: {"value": 0.5, "floor": 0.1} for name in module.SHOWN}
+    module.told_as_json("dcgan", {"n": 40, "figures": figures})
+    told = json.loads(capsys.readouterr().out)
+    assert [told[key] for key in ("ours", "baseline", "n")] == [0.5, 0.1, 40]
+
+
+def test_distances_stand_beside_the_quickest_other():
+    module = load("distance")
+    sides = {"pytorch-fid": (9.0, 1.0), "torch-fidelity": (6.0, 1.0), "ours": (3.0, 1.0)}
+    case = "both sides cached"
+    line = module.told(case, [{"cold": sides, case: {**sides, "ours": (0.5, 1.0)}}])
+    found = of_line(line, "ours s", "baseline s", unit="s", n=4)
+    assert [found[key] for key in KEYS] == [f"distance {case}", 0.5, 6.0, 12.0, 20, "s", 4]
+    assert found["reached"] is False
+    assert of_line(module.agreement(sides), "ours", unit="FD", n=4)["ours"] == 1.0
