@@ -23,8 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
+from flawsmith.benchmarks.cost import cost_of
 from flawsmith.benchmarks.shared import of_line, result, tell
 
 GOAL, MEMORY_GOAL = 1.8, 1.1
@@ -121,22 +120,9 @@ def compare(source: Path, folder: Path, count: int, rounds: int) -> dict[str, fl
 
 def peak_memory(source: Path, folder: Path, count: int) -> int:
     """Return the largest resident size of all processes of one of our jobs together, in bytes."""
-    command = [sys.executable, "-m", "flawsmith", "augment", str(source)]
-    command += [str(folder / f"memory_{count}"), "--method", "classical", "--count", str(count)]
-    job = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = 0
-    while job.poll() is None:
-        peak = max(peak, sum(map(resident, [job, *job.children(recursive=True)])))
-        time.sleep(0.05)
-    assert job.wait() == 0
-    return peak
-
-
-def resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
+    out = folder / f"memory_{count}"
+    command = ["augment", source, out, "--method", "classical", "--count", count]
+    return cost_of([str(word) for word in command]).memory
 
 
 def main() -> None:
