@@ -18,6 +18,7 @@ COMMANDS = {
     "studio": ("studio", "A local page to paint defects, to review candidates, to see the report."),
     "data": ("data", "Look at, check, convert and split data sets; crop plates."),
     "demo": ("demo", "Draw a procedural sample data set; no download."),
+    "doctor": ("doctor", "Is this installation well? What is missing, and how to get it."),
 }
 
 

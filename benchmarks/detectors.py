@@ -16,11 +16,11 @@ Pin it (``taskset -c 1``) and leave that core alone: seconds are by the clock.
 import argparse
 import itertools
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from flawsmith.benchmarks.shared import flawsmith, result, tell
 
 NETWORKS, TRAINED = 128, 64
 MADE, BATCH = 400, 16
@@ -60,16 +60,6 @@ ARMS: dict[str, Arm] = {
 }
 USUAL = ("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad")
 SHOWN = ("AUROC", "AP", "found", "pixel AUROC", "PRO")
-
-
-def flawsmith(*words: object) -> str:
-    """Run a command of ours, shown; return what it prints on standard output."""
-    print("flawsmith", *words, file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "flawsmith", *map(str, words)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
-    return done.stdout
 
 
 def augmented(work: Path, preset: str) -> Path:
@@ -116,6 +106,19 @@ def measured(name: str, work: Path, seeds: int, preset: str = "") -> dict[str, A
     return next(one for one in judged if one["name"] == arm.detector)
 
 
+def judged(name: str, known: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as a result; its baseline is ``brightness``, where that is known."""
+    found = known[name]
+    areas = {
+        row: next(f for f in entry["figures"] if f["name"] == "AUROC")
+        for row, entry in known.items()
+    }
+    plain = areas["brightness"]["value"] if name != "brightness" and "brightness" in areas else None
+    sides = {"ours": areas[name]["value"], "baseline": plain, "unit": "AUROC"}
+    more = {"by seed": found["by_seed"], "costs": found["costs"]}
+    return result(f"detect {name}", **sides, n=areas[name]["anomalous"], **more)
+
+
 def show(name: str, found: dict[str, Any]) -> None:
     """Print a row."""
     figures = {figure["name"]: figure for figure in found["figures"]}
@@ -146,6 +149,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--augment", help="presets, by comma")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--json", action="store_true", help="one JSON line a result")
     given = parser.parse_args()
     if given.list or given.work is None:
         for name, arm in ARMS.items():
@@ -162,7 +166,10 @@ def main() -> None:
         row = f"{name}{preset and '+' + preset}"
         results[row] = measured(name, given.work, given.seeds, preset)
         path.write_text(json.dumps(results, indent=1) + "\n")
-        show(row, results[row])
+        if given.json:
+            tell(judged(row, results))
+        else:
+            show(row, results[row])
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ import torch
 from pytorch_fid.fid_score import calculate_frechet_distance  # type: ignore[import-untyped]
 from safetensors.torch import save_file
 
+from flawsmith.benchmarks.shared import of_line, tell
 from flawsmith.data.demo_strips import STRIP_SHAPE, draw_strip
 from flawsmith.data.images import write_png
 from flawsmith.evaluate.frechet import frechet_distance
@@ -177,6 +178,7 @@ def told(name: str, rounds: list[Round]) -> dict[str, float | str]:
     line: dict[str, float | str] = {"name": f"distance {name}"}
     line |= {f"{side} s": round(statistics.median(found), 1) for side, found in times.items()}
     line["ours s"] = round(statistics.median(mine), 1)
+    line["baseline s"] = round(statistics.median(fastest), 1)
     line["ratio"] = round(statistics.median(ratios), 2)
     line["lowest ratio"] = round(min(ratios), 2)
     if name != "cold":
@@ -229,7 +231,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--npz", action="store_true", help="also pytorch-fid with its cache")
     given = parser.parse_args()
-    print(json.dumps(arithmetic()), flush=True)
+    tell(of_line(arithmetic(), "ours s", "pytorch-fid s", unit="s", n=300))
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         for side, seed in SEEDS.items():
@@ -240,8 +242,9 @@ def main() -> None:
             run(work, *command, STATISTICS)
         rounds = [one_round(work, turn) for turn in range(given.rounds)]
     for case in rounds[0]:
-        print(json.dumps(told(case, rounds) | {"pictures a side": given.count}))
-    print(json.dumps(agreement(rounds[0]["cold"])))
+        line = told(case, rounds)
+        tell(of_line(line, "ours s", "baseline s", unit="s", n=given.count))
+    tell(of_line(agreement(rounds[0]["cold"]), "ours", unit="FD", n=given.count))
 
 
 if __name__ == "__main__":

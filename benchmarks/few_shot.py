@@ -16,11 +16,12 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
-import sys
+import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from flawsmith.benchmarks.shared import flawsmith, result, tell
 
 COUNT = 600
 BASE = {"steps": 400, "seeds": 3}
@@ -76,16 +77,6 @@ ARMS: dict[str, Arm] = {
     "paste-filtered": Arm("paste-filtered", REAL),
     "inpaint-filtered": Arm("inpaint-filtered"),
 }
-
-
-def flawsmith(*words: object) -> str:
-    """Run a command of ours, shown; return what it prints on standard output."""
-    print("flawsmith", *words, file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "flawsmith", *map(str, words)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
-    return done.stdout
 
 
 def config(path: Path, content: dict[str, Any]) -> Path:
@@ -146,6 +137,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=BASE["steps"])
     parser.add_argument("--seeds", type=int, default=BASE["seeds"])
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--json", action="store_true", help="one JSON line a result")
     given = parser.parse_args()
     if given.list or given.src is None or given.work is None:
         for name, arm in ARMS.items():
@@ -163,7 +155,18 @@ def main() -> None:
     kept = json.loads(path.read_text()) if path.is_file() else {}
     path.write_text(json.dumps(kept | results, indent=1) + "\n")
     for name, found in results.items():
-        show(name, found)
+        if given.json:
+            tell(judged(name, found))
+        else:
+            show(name, found)
+
+
+def judged(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Return an arm as a result: its mIoU, the mean of its seeds, against that of real alone."""
+    means = [statistics.mean(run["miou"] for run in arm["runs"]) for arm in found["arms"]]
+    told = [difference["sentence"] for difference in found["findings"]]
+    sides = {"ours": round(means[-1], 4), "baseline": round(means[0], 4), "unit": "mIoU"}
+    return result(f"few_shot {name}", **sides, n=len(found["arms"][0]["runs"]), findings=told)
 
 
 def show(name: str, found: dict[str, Any]) -> None:

@@ -14,27 +14,13 @@ where that is set, else of drawn 1600x256 strips. Goal: 2,000 candidates, cached
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from flawsmith.benchmarks.shared import flawsmith, of_line, tell
+
 GOAL = 300.0
-
-
-def flawsmith(*words: object) -> float:
-    """Run a command of ours; return its seconds."""
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "flawsmith", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(done.stderr)
-    return time.perf_counter() - start
 
 
 def prepare(work: Path, count: int) -> str:
@@ -54,8 +40,9 @@ def filtered(work: Path, name: str, *flags: object) -> tuple[float, dict[str, ob
     """Filter the candidates into a folder of its own; return the seconds and the result."""
     out = work / name
     words = ("--real", work / "parts" / "train", "--cache", work / "cache", *flags)
-    seconds = flawsmith("filter", work / "made", out, *words)
-    return seconds, json.loads((out / "filter.json").read_text("utf-8"))
+    start = time.perf_counter()
+    flawsmith("filter", work / "made", out, *words)
+    return time.perf_counter() - start, json.loads((out / "filter.json").read_text("utf-8"))
 
 
 def main() -> None:
@@ -79,7 +66,7 @@ def main() -> None:
         "cached, no segmenter s": round(without, 1),
         "goal": GOAL,
     }
-    print(json.dumps(line))
+    tell(of_line(line, "cached s", unit="s", n=given.count, at_most=True))
 
 
 if __name__ == "__main__":

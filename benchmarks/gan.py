@@ -28,7 +28,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
+from flawsmith.benchmarks.shared import matrix_rate, of_line, settle
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.images import write_png
 from flawsmith.data.scan import Scan, scan
@@ -64,12 +64,6 @@ SAMPLES = 64
 Line = dict[str, Any]
 # Of one update of the critic: real pictures, latents, and how far the penalty mixes each pair.
 Given = tuple[Tensor, Tensor, Tensor]
-
-
-def settle(device: torch.device) -> float:
-    """Return the time once the device has done all that it was given."""
-    getattr(torch, device.type).synchronize()
-    return time.perf_counter()
 
 
 class Timed(GenTask):
@@ -229,19 +223,6 @@ def plain_context(task: GenTask, setup: Setup, step: int) -> Context:
     )
 
 
-@lru_cache
-def matrix_rate(device: torch.device) -> float:
-    """Return the operations a second of a large square product, the best of several."""
-    side, kind = (2048, torch.float32) if device.type == "cpu" else (8192, torch.bfloat16)
-    a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
-    times = []
-    for _ in range(5):
-        start = settle(device)
-        torch.mm(a, b)
-        times.append(settle(device) - start)
-    return float(2 * side**3 / min(times))
-
-
 def drawing_rate(run: Path, device: torch.device) -> float:
     """Return the samples a second, on a CPU of one thread, as one worker of ``gen sample``."""
     sampler = load_sampler(run, str(device))
@@ -289,11 +270,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_pictures(folder / "pictures", PICTURES)
-        found = scan(read_dataset(folder / "pictures"))
+        pictures = scan(read_dataset(folder / "pictures"))
         for title, setup in planned:
-            line = compare(found, folder, title, setup, given.rounds)
+            line = compare(pictures, folder, title, setup, given.rounds)
             plainly = "\n  ".join(f"{key:<22} {value}" for key, value in line.items())
-            print(json.dumps(line) if given.json else plainly, flush=True)
+            rates = ("ours images/s", "plain images/s")
+            found = of_line(line, *rates, unit="images/s", n=given.steps)
+            print(json.dumps(found) if given.json else plainly, flush=True)
 
 
 if __name__ == "__main__":

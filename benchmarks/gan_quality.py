@@ -17,8 +17,6 @@ train on. Prints the table, writes ``WORK/results.json``; ``WORK/<arm>/run/previ
 
 import argparse
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ import cv2
 import numpy as np
 
 from flawsmith import __version__
+from flawsmith.benchmarks.shared import flawsmith, result, tell
 from flawsmith.data.build import build
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import Scan, scan
@@ -67,16 +66,6 @@ class Seen:
         if self.sigma:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), self.sigma), np.uint8)
         return Sample(sample.id, image, masks, "good", sample.group, {})
-
-
-def flawsmith(*words: object) -> str:
-    """Run a command of ours, shown; return what it prints on standard output."""
-    print("flawsmith", *words, file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "flawsmith", *map(str, words)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
-    return done.stdout
 
 
 def as_seen(src: Path, out: Path, size: tuple[int, int], sigma: float = 0.0) -> Path:
@@ -151,6 +140,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--only", default="stylegan2-projected,fastgan-projected,dcgan,wgan-gp")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--json", action="store_true", help="one JSON line a result")
     given = parser.parse_args()
     if given.list or given.work is None:
         print("\n".join(f"{name}: {json.dumps(settings)}" for name, settings in ARMS.items()))
@@ -167,12 +157,21 @@ def main() -> None:
     blurred = as_seen(given.train, given.work / "blurred", (width, height), BLUR)
     results["real"] = distances(seen["test"], seen["train"], seen["train"])
     results["blurred"] = distances(seen["test"], blurred, seen["train"])
-    show("real", results["real"])
-    show("blurred", results["blurred"])
+    told = told_as_json if given.json else show
+    told("real", results["real"])
+    told("blurred", results["blurred"])
     for arm in given.only.split(","):
         results[arm] = measured(arm, seen, given.work / arm, given.minutes)
         path.write_text(json.dumps(results, indent=1) + "\n")
-        show(arm, results[arm])
+        told(arm, results[arm])
+
+
+def told_as_json(name: str, found: dict[str, Any]) -> None:
+    """Print a row as a result: its KID, and as the baseline what halves of real ones give."""
+    kid = found["figures"]["KID"]
+    more = {key: found["figures"][key]["value"] for key in SHOWN[1:]}
+    sides = {"ours": kid["value"], "baseline": kid["floor"], "unit": "KID"}
+    tell(result(f"gan_quality {name}", **sides, n=found["n"], **more))
 
 
 def show(name: str, found: dict[str, Any]) -> None:

@@ -26,7 +26,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from flawsmith.benchmarks.shared import matrix_rate, of_line, settle
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.jobs import write_demo
 from flawsmith.data.scan import Scan, scan
@@ -65,12 +65,6 @@ WARM_UP = 4
 # Paintings a side and round, and before the first round.
 PAINTINGS, FIRST_PAINTINGS = 20, 3
 Line = dict[str, Any]
-
-
-def settle(device: torch.device) -> float:
-    """Return the time once the device has done all that it was given."""
-    getattr(torch, device.type).synchronize()
-    return time.perf_counter()
 
 
 class Watched(Crops):
@@ -183,19 +177,6 @@ def share_of_rate(task: InpaintTask, setup: Setup, rate: float) -> Line:
     }
 
 
-@lru_cache
-def matrix_rate(device: torch.device) -> float:
-    """Return the operations a second of a large square product, the best of several."""
-    side, kind = (2048, torch.float32) if device.type == "cpu" else (8192, torch.bfloat16)
-    a, b = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
-    times = []
-    for _ in range(5):
-        start = settle(device)
-        torch.mm(a, b)
-        times.append(settle(device) - start)
-    return float(2 * side**3 / min(times))
-
-
 def compare_painting(found: Scan, preset: str, device: torch.device, rounds: int) -> Line:
     settings, classes = setup_for(preset, device, 1).inpaint, found.dataset.classes
     channels = channels_of(found)
@@ -255,10 +236,10 @@ def piece_of(found: Scan, reach: int) -> tuple[Image, Masks]:
     return image, masks.view(np.bool_)
 
 
-def show(line: Line, as_json: bool) -> None:
+def show(line: Line, as_json: bool, **told: Any) -> None:
     name, *facts = line.items()
     plainly = "\n".join([name[1], *(f"  {key:<26} {value}" for key, value in facts)])
-    print(json.dumps(line) if as_json else plainly, flush=True)
+    print(json.dumps(of_line(line, **told)) if as_json else plainly, flush=True)
 
 
 def plan(given: argparse.Namespace) -> list[tuple[str, torch.device]]:
@@ -290,8 +271,12 @@ def main() -> None:
         found = scan(read_dataset(strips))
         for preset, device in planned:
             rest = (given.steps, given.rounds)
-            show(compare_training(found, folder, preset, device, *rest), given.json)
-            show(compare_painting(found, preset, device, given.rounds), given.json)
+            line = compare_training(found, folder, preset, device, *rest)
+            rates = {"ours": "ours crops/s", "baseline": "plain crops/s", "unit": "crops/s"}
+            show(line, given.json, **rates, n=given.steps)
+            line = compare_painting(found, preset, device, given.rounds)
+            times = {"ours": "ours ms", "baseline": "plain ms", "unit": "ms"}
+            show(line, given.json, **times, n=PAINTINGS)
 
 
 if __name__ == "__main__":

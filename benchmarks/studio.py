@@ -28,6 +28,7 @@ from urllib.parse import quote, urlsplit
 
 import numpy as np
 
+from flawsmith.benchmarks.shared import result, tell
 from flawsmith.data.images import write_png
 from flawsmith.data.manifest import write_manifest
 
@@ -169,6 +170,21 @@ def painted(work: Path, strokes: int) -> dict[str, float]:
     return {"first_stroke_s": seconds[0], "stroke_s": median(seconds[1:])}
 
 
+def tell_all(found: dict[str, float], grown: float, count: int, strokes: int) -> None:
+    """Print the figures that have goals, the rest beside the first."""
+    shown = {name: round(value, 3) for name, value in found.items()}
+    goals = [
+        ("usable", shown.pop("usable_s"), "s", count, USABLE),
+        ("growth over a scroll", round(grown, 1), "MB", count, GROWTH),
+    ]
+    if strokes:
+        goals.append(("a stroke", shown.pop("stroke_s"), "s", strokes, STROKE))
+    for name, ours, unit, n, goal in goals:
+        limit = {"ours": ours, "unit": unit, "n": n, "goal": goal, "at_most": True}
+        tell(result(f"studio, {name}", **limit, **shown))
+        shown = {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000)
@@ -179,12 +195,12 @@ def main() -> None:
         found = reviewed(Path(folder), given.count)
         if given.strokes:
             found |= painted(Path(folder), given.strokes)
+    grown = max(found["scroll_mb"], found["again_mb"]) - found["before_mb"]
     if given.json:
-        print(json.dumps({name: round(value, 3) for name, value in found.items()}))
+        tell_all(found, grown, given.count, given.strokes)
         return
     for name, value in found.items():
         print(f"{name:22}{value:10.3f}")
-    grown = max(found["scroll_mb"], found["again_mb"]) - found["before_mb"]
     print(f"usable in {found['usable_s']:.2f} s (goal {USABLE:g})")
     print(f"memory grew by {grown:.0f} MB (goal {GROWTH:g})")
     if given.strokes:

@@ -28,17 +28,23 @@ def inception_file(weights: Path | None = None) -> Path:
 
     The last is downloaded if it is not there or damaged. Raises InputError if that fails.
     """
-    named = weights or os.environ.get(VARIABLE)
+    path, named = place_of(weights)
     if named:
-        # Path.expanduser would raise for a user who does not exist.
-        path = Path(os.path.expanduser(named))  # noqa: PTH111
         if not path.is_file():
             raise InputError("no Inception weights there", where=path, mend=MEND)
         return path
-    path = hub_folder() / "checkpoints" / NAME
     if not path.is_file() or file_sha256(path) != SHA256:
         _download(path)
     return path
+
+
+def place_of(weights: Path | None = None) -> tuple[Path, bool]:
+    """Return where the weights file is looked for, and whether somebody named that place."""
+    named = weights or os.environ.get(VARIABLE)
+    if named:
+        # Path.expanduser would raise for a user who does not exist.
+        return Path(os.path.expanduser(named)), True  # noqa: PTH111
+    return hub_folder() / "checkpoints" / NAME, False
 
 
 def hub_folder() -> Path:
