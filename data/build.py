@@ -8,6 +8,7 @@ source of samples.jsonl, and nothing grows in memory with the number of samples.
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +16,7 @@ from typing import Any, Protocol
 from flawsmith.data.formats import get_writer
 from flawsmith.data.manifest import write_manifest
 from flawsmith.data.parallel import ordered_map
-from flawsmith.data.writing import Line, Spec, make_folder
-from flawsmith.errors import OutputError
+from flawsmith.data.writing import Line, Spec, make_folder, writing_in
 from flawsmith.progress import track
 from flawsmith.sample import Sample
 
@@ -115,14 +115,17 @@ def build(
     notices = writer.finish(root, spec, lines)
     summary = {"refused": dict(refused), "notices": notices, "redrawn": dict(redrawn)}
     labels = write_manifest(root, format_name, spec.classes, {**made_by, **summary}, lines())
-    journal.unlink()
+    with writing_in(journal):
+        journal.unlink()
     return Built(labels, dict(refused), notices, dict(redrawn))
 
 
 def finished(root: Path) -> Built:
     """Return what a completed build wrote."""
     content = json.loads((root / "dataset.json").read_text("utf-8"))
-    (root / JOURNAL).unlink(missing_ok=True)
+    # It may lie on a disk that is read-only by now.
+    with suppress(OSError):
+        (root / JOURNAL).unlink(missing_ok=True)
     made_by = content["made_by"]
     return Built(content["labels"], made_by["refused"], made_by["notices"], made_by["redrawn"])
 
@@ -131,7 +134,7 @@ def _resume(journal: Path) -> int:
     """Return the number of whole lines; a last line cut off by a kill is removed."""
     if not journal.is_file():
         return 0
-    with journal.open("r+b") as file:
+    with writing_in(journal), journal.open("r+b") as file:
         count = whole = 0
         for line in file:
             if line.endswith(b"\n"):
@@ -141,13 +144,10 @@ def _resume(journal: Path) -> int:
 
 
 def _append(journal: Path, lines: Iterator[Line]) -> None:
-    try:
-        with journal.open("a", encoding="utf-8", newline="\n") as file:
-            for line in lines:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                file.flush()
-    except OSError as error:
-        raise OutputError(f"{journal}: cannot be written: {error.strerror or error}") from error
+    with writing_in(journal), journal.open("a", encoding="utf-8", newline="\n") as file:
+        for line in lines:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
 
 
 def _read(journal: Path) -> Iterator[Line]:

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from flawsmith.data.images import encode_png
-from flawsmith.data.writing import Lines, Spec, write_file, write_picture
-from flawsmith.errors import OutputError
+from flawsmith.data.writing import Lines, Spec, write_file, write_picture, writing_in
 from flawsmith.sample import Sample
 
 NAME = "webdataset"
@@ -56,12 +55,8 @@ def finish(root: Path, spec: Spec, lines: Lines) -> list[str]:
         for line in group:
             names += line["part"]["members"]
             unknown += line["label"] == "unknown"
-        try:
+        with writing_in(root / shard):
             _pack(root, shard, names)
-        except OSError as error:
-            raise OutputError(
-                f"{root / shard}: cannot be written: {error.strerror or error}"
-            ) from error
     shutil.rmtree(root / MEMBERS, ignore_errors=True)
     return [f"{unknown} samples of unknown label have no mask members"] if unknown else []
 

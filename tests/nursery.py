@@ -4,6 +4,7 @@ A start costs milliseconds, so commands can be stopped by the dozen. As a script
 itself: it reads orders, a JSON object a line, and answers each with one.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ PRELOAD = (
     *("flawsmith.evaluate.detectors.knn", "flawsmith.evaluate.detectors.learned"),
     *("flawsmith.augment.job", "flawsmith.data.jobs", "flawsmith.data.plates"),
 )
+# For a short form on a few commands.
+SOME = ("flawsmith.data.jobs", "flawsmith.data.build", "flawsmith.gen.training")
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
 MARK = "FLAWSMITH_NURSERY"
 
@@ -57,13 +60,13 @@ class Hung(AssertionError):
 class Nursery:
     """A process that forks commands; ``hash_seed`` orders the sets of strings in them."""
 
-    def __init__(self, logs: Path, hash_seed: int = 1) -> None:
+    def __init__(self, logs: Path, hash_seed: int = 1, preload: Sequence[str] = PRELOAD) -> None:
         logs.mkdir(parents=True, exist_ok=True)
         self.logs, self._count = logs, 0
         self.mark = f"{os.getpid()}-{hash_seed}"
         chosen = {"PYTHONHASHSEED": str(hash_seed), MARK: self.mark, "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, __file__, *preload],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -150,7 +153,7 @@ def _text(path: Path) -> str:
 
 
 def _serve() -> None:
-    for name in PRELOAD:
+    for name in sys.argv[1:]:
         import_module(name)
     for line in sys.stdin:
         order = json.loads(line)
@@ -169,7 +172,8 @@ def _child(order: dict[str, Any]) -> None:
     """Become the command. Of the order:
 
     words, log; env: variables; signal, at: to send to itself before that write, of those that this
-    process begins below the folder ``below``; clock: seconds that it is off; user: to become.
+    process begins below the folder ``below``; clock: seconds that it is off; bound: even root is to
+    be bound by the permissions of files.
     """
     os.setsid()
     log, code = Path(order["log"]), 1
@@ -186,9 +190,8 @@ def _child(order: dict[str, Any]) -> None:
         now, now_ns, off = time.time, time.time_ns, order["clock"]
         time.time = lambda: now() + off
         time.time_ns = lambda: now_ns() + int(off * 1e9)
-    if "user" in order:
-        os.setgid(order["user"])
-        os.setuid(order["user"])
+    if order.get("bound"):
+        _give_up_power()
     try:
         from flawsmith.__main__ import main
 
@@ -229,6 +232,17 @@ def _watch(order: dict[str, Any], seen: list[int]) -> None:
                 os.kill(os.getpid(), number)
 
     sys.addaudithook(hook)
+
+
+def _give_up_power() -> None:
+    """Let go of CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, by which root writes anywhere."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        head = (ctypes.c_uint32 * 2)(0x20080522, 0)
+        sets = (ctypes.c_uint32 * 6)()
+        assert libc.capget(head, sets) == 0
+        sets[0] &= ~0b110
+        assert libc.capset(head, sets) == 0, os.strerror(ctypes.get_errno())
 
 
 def _is_write(event: str, args: tuple[Any, ...]) -> bool:

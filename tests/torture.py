@@ -22,7 +22,6 @@ from flawsmith.train.runs import read_weights_facts
 from tests.nursery import Child, Ended, Nursery, state_of
 from tests.torture_commands import CASES, Case, Home, left
 
-NOBODY = 65534
 DAY = 86400
 BLOCK = 4096
 
@@ -154,15 +153,14 @@ def full(here: Torture, case: Case, random: np.random.Generator) -> str:
     """A disk that holds a random part of what is written, then one that holds all."""
     whole = here.whole(case)
     room = BLOCK * int(random.integers(1, max(2, whole.room // BLOCK)))
-    with here.place() as work:
-        with mounted(work, f"size={room}"):
-            done = here.first.wait(here.start(case, work))
-            if done.code != case.code:
-                assert_told(done, EXIT_USER)
-                assert "No space left on device" in done.told, done.told
-            here.sound(case, work)
-            _mount("-o", f"remount,size={4 * whole.room + (64 << 20)}", str(work))
-            here.finish(case, work)
+    with here.place() as work, mounted(work, f"size={room}"):
+        done = here.first.wait(here.start(case, work))
+        if done.code != case.code:
+            assert_told(done, EXIT_USER)
+            assert "No space left on device" in done.told, done.told
+        here.sound(case, work)
+        _mount("-o", f"remount,size={4 * whole.room + (64 << 20)}", str(work))
+        here.finish(case, work)
     return f"{room >> 10} of {whole.room >> 10} KiB"
 
 
@@ -247,11 +245,11 @@ def read_only(here: Torture, case: Case, random: np.random.Generator) -> str:
 
 def forbidden(here: Torture, case: Case, random: np.random.Generator) -> str:
     """As a user who may not write into the folder."""
-    user = {"user": NOBODY} if os.geteuid() == 0 else {}
+    here.whole(case)
     with here.place() as work:
         work.chmod(0o555)
         cache = {"FLAWSMITH_CACHE": str(work / "cache")}
-        done = here.first.wait(here.start(case, work, env=cache, **user))
+        done = here.first.wait(here.start(case, work, env=cache, bound=True))
         work.chmod(0o755)
         assert_told(done, EXIT_USER)
         assert "Permission denied" in done.told, done.told
