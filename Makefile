@@ -8,7 +8,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 WORKERS ?= 2
 DEMO ?= demo-out
 
-.PHONY: demo test format lint types lock bench clean
+.PHONY: demo test format lint types lock torture fuzz bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/flawsmith demo $(DEMO)/strips --kind severstal --count 48 --seed 7
@@ -32,6 +32,20 @@ format: $(VENV)/ready
 
 types: $(VENV)/ready .typing/flawsmith
 	$(BIN)/mypy
+
+# Commands killed, stopped and cut off from the disk, for so many seconds; SEED chooses the moments.
+SECONDS_OF_TORTURE ?= 1500
+SEED ?= 1
+torture: $(VENV)/ready
+	FLAWSMITH_TORTURE=$(SECONDS_OF_TORTURE) FLAWSMITH_TORTURE_SEED=$(SEED) \
+	    $(BIN)/python -m pytest tests/test_torture.py -q -s
+
+# So many new inputs a test; the counts of each kind are printed at the end.
+INPUTS ?= 4000
+fuzz: $(VENV)/ready
+	FLAWSMITH_FUZZ=$(INPUTS) $(BIN)/python -m pytest -n $(WORKERS) -q -s tests/test_fuzz.py \
+	    tests/test_fuzz_pictures.py tests/test_fuzz_files.py tests/test_fuzz_weights.py \
+	    tests/test_fuzz_studio.py
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/rle.py

@@ -44,12 +44,17 @@ def ordered_map(
         yield from map(task, indices)
         return
     chunks = iter([indices[i : i + chunk] for i in range(0, len(indices), chunk)])
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         workers, mp_context=_context(), initializer=_start_worker, initargs=(task,)
     )
     try:
         yield from _stream(pool, chunks, workers * WINDOW)
     except BrokenProcessPool as error:
+        # Python's pool ends the workers that it knows of when one dies. One that was just being
+        # started then is waited for, but never told: without this, for ever.
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
         raise Interrupted(
             "a worker process died, most likely for lack of memory; what is done is kept: "
             "run the same command again, with fewer --workers"

@@ -5,6 +5,41 @@ differ from an uninterrupted one. And two test processes of two threads each slo
 """
 
 import os
+import sys
+from typing import Any
 
 # Before any test imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    """Hand the number of inputs that this process tried to the one that prints."""
+    fuzzing = sys.modules.get("tests.fuzzing")
+    if fuzzing and hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["fuzzed"] = fuzzing.counts
+
+
+class _Counted:
+    """Of all worker processes."""
+
+    counts: dict[str, int] = {}
+
+
+def pytest_configure(config: Any) -> None:
+    if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Workers())
+
+
+class _Workers:
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        for name, count in getattr(node, "workeroutput", {}).get("fuzzed", {}).items():
+            _Counted.counts[name] = _Counted.counts.get(name, 0) + count
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    fuzzing = sys.modules.get("tests.fuzzing")
+    counts = _Counted.counts or (fuzzing.counts if fuzzing else {})
+    if counts and "FLAWSMITH_FUZZ" in os.environ:
+        for name, count in sorted(counts.items()):
+            terminalreporter.write_line(f"{count:>8,} inputs  {name}")
+        terminalreporter.write_line(f"{sum(counts.values()):>8,} inputs in all")

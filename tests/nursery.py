@@ -5,6 +5,7 @@ itself: it reads orders, a JSON object a line, and answers each with one.
 """
 
 import ctypes
+import faulthandler
 import json
 import os
 import signal
@@ -92,8 +93,10 @@ class Nursery:
         until = child.began + limit
         while state_of(child.pid) != "Z":
             if time.monotonic() > until:
+                os.kill(child.pid, signal.SIGUSR1)
+                time.sleep(1)
                 self._end(child)
-                raise Hung(f"not over after {limit:g} s: {child.log}")
+                raise Hung(f"not over after {limit:g} s: {_text(child.log.with_suffix('.err'))}")
             time.sleep(0.002)
         seconds = time.monotonic() - child.began
         code = self._ask({"reap": child.pid})["code"]
@@ -180,6 +183,7 @@ def _child(order: dict[str, Any]) -> None:
     _redirect(log)
     os.environ.update(order.get("env", {}))
     sys.argv = ["flawsmith", *order["words"]]
+    faulthandler.register(signal.SIGUSR1)  # where it hangs, if it does
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
