@@ -66,11 +66,19 @@ def ordered_map(
 def _stream(pool: ProcessPoolExecutor, chunks: Iterator[range], window: int) -> Iterator[Any]:
     pending: deque[Future[list[Any]]] = deque()
     for chunk in chunks:
-        pending.append(pool.submit(_run_chunk, chunk))
+        pending.append(_submit(pool, chunk))
         if len(pending) >= window:
             yield from _unpack(pending.popleft())
     while pending:
         yield from _unpack(pending.popleft())
+
+
+def _submit(pool: ProcessPoolExecutor, chunk: range) -> "Future[list[Any]]":
+    try:
+        return pool.submit(_run_chunk, chunk)
+    except (OSError, EOFError) as error:
+        # It starts workers as they are needed, and cannot once one has died.
+        raise BrokenProcessPool("a worker died while another one was started") from error
 
 
 def _unpack(future: "Future[list[Any]]") -> Iterator[Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from numpy.typing import NDArray
+from torch import nn
 
 from flawsmith.errors import InputError
 from flawsmith.inpaint.blocks import Generator

@@ -19,27 +19,24 @@ def pytest_sessionfinish(session: Any) -> None:
         session.config.workeroutput["fuzzed"] = fuzzing.counts
 
 
-class _Counted:
-    """Of all worker processes."""
-
-    counts: dict[str, int] = {}
-
-
 def pytest_configure(config: Any) -> None:
     if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Workers())
 
 
 class _Workers:
+    """Adds up what worker processes tried."""
+
     def pytest_testnodedown(self, node: Any, error: object) -> None:
+        from tests.fuzzing import counts
+
         for name, count in getattr(node, "workeroutput", {}).get("fuzzed", {}).items():
-            _Counted.counts[name] = _Counted.counts.get(name, 0) + count
+            counts[name] = counts.get(name, 0) + count
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     fuzzing = sys.modules.get("tests.fuzzing")
-    counts = _Counted.counts or (fuzzing.counts if fuzzing else {})
-    if counts and "FLAWSMITH_FUZZ" in os.environ:
-        for name, count in sorted(counts.items()):
+    if fuzzing and "FLAWSMITH_FUZZ" in os.environ:
+        for name, count in sorted(fuzzing.counts.items()):
             terminalreporter.write_line(f"{count:>8,} inputs  {name}")
-        terminalreporter.write_line(f"{sum(counts.values()):>8,} inputs in all")
+        terminalreporter.write_line(f"{sum(fuzzing.counts.values()):>8,} inputs in all")

@@ -54,6 +54,11 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]
     }
 
 
+def plain(error: InputError) -> None:
+    """What an error says must be fit for a terminal."""
+    assert not CONTROL.search(str(error)), str(error)
+
+
 def read(root: Path) -> None:
     for on_error in ("stop", "skip"):
         with suppress(InputError):
@@ -78,7 +83,7 @@ def attempt(files: dict[str, bytes], look: Callable[[Path], object], name: str) 
             with only_inside(root, name=name):
                 look(root)
         except InputError as error:
-            assert not CONTROL.search(str(error)), str(error)
+            plain(error)
 
 
 TABLES = (

@@ -1,7 +1,6 @@
-"""Any call of somebody who knows the token: an answer, never a fault of the server or a stray file."""
+"""Any call of somebody who knows the token: an answer, never a fault, and no stray file."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,13 +22,13 @@ CALL = {"number": 1, "choice": "accepted", "was": None}
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, Path]]:
+def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[TestClient, Path]:
     root = tmp_path_factory.mktemp("studio")
     made = make_candidates(root / "made")
     client = review_client(made, root / "cache")
-    for route in client.app.app.routes:  # those that there are, too
-        KNOWN.append(route.path.lstrip("/").replace("{number:int}", "0"))
-    yield client, root
+    routes = client.app.app.routes  # all that there are, whatever their names
+    KNOWN.extend(route.path.lstrip("/").replace("{number:int}", "0") for route in routes)
+    return client, root
 
 
 KNOWN: list[str] = []

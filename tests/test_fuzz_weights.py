@@ -39,6 +39,10 @@ LOADERS: dict[str, Callable[[Path], object]] = {
 }
 
 
+# A segmenter takes ten times as long to build as the others.
+OFTEN = st.sampled_from(["gen", "inpaint", "knn"] * 3 + ["segment"])
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The weights of a run of each kind."""
@@ -70,13 +74,19 @@ def attempt(content: bytes, name: str, bound: int = 256 * MIB) -> str:
             with only_inside(run, name=f"weights {name}", bound=bound):
                 LOADERS[name](run)
         except InputError as error:
-            assert not CONTROL.search(str(error)), str(error)
-            return str(error)
+            return plain(error)
     return ""
 
 
+def plain(error: InputError) -> str:
+    """Return what an error says; it must be fit for a terminal."""
+    said = str(error)
+    assert not CONTROL.search(said), said
+    return said
+
+
 @FUZZ
-@given(st.sampled_from(sorted(LOADERS)), edits, st.booleans())
+@given(OFTEN, edits, st.booleans())
 def test_weights(weights, name, changes, in_header) -> None:
     content = weights[name]
     head = int.from_bytes(content[:8], "little") + 8
@@ -87,7 +97,7 @@ numbers = st.sampled_from([0, -1, 1, 3, 10**5, 10**9, 2**63, 10**30, 0.5, 1e300,
 
 
 @FUZZ
-@given(st.sampled_from(sorted(LOADERS)), st.data())
+@given(OFTEN, st.data())
 def test_settings_in_weights(weights, name, data) -> None:
     """The header is well-formed, and one of its facts is another."""
     content = weights[name]
@@ -98,7 +108,7 @@ def test_settings_in_weights(weights, name, data) -> None:
 
 
 BIG = {
-    "gen": ({"config.shape.height": 10**6, "config.shape.width": 10**6}, "generator"),
+    "gen": ({"config.shape.height": 4096, "config.shape.width": 4096}, "generator"),
     "inpaint": ({"config.settings.width": 512}, "painter"),
     "segment": ({"config.classes": [str(i) for i in range(20_000)]}, "segmenter"),
 }
@@ -174,7 +184,7 @@ def test_checkpoints(run, name, changes, matching) -> None:
             with only_inside(place, name="checkpoint"):
                 load_checkpoint(place, models, toy.optimizers)
         except InputError as error:
-            assert not CONTROL.search(str(error)), str(error)
+            plain(error)
 
 
 @FUZZ
@@ -187,7 +197,7 @@ def test_config_json_of_a_run(run, changes) -> None:
             with only_inside(root, name="config.json"):
                 assert isinstance(read_job(root), dict)
         except InputError as error:
-            assert not CONTROL.search(str(error)), str(error)
+            plain(error)
 
 
 @pytest.mark.parametrize("key", ["lr", "betas", "step"])

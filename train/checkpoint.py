@@ -1,8 +1,9 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped, and no pickle in them.
 
 ``state/00000123/`` holds ``tensors.safetensors`` (models, average, optimisers' moments) and
-``state.json`` (everything else, and the SHA-256 of the tensors and of itself). It is written under another name and
-renamed when it is complete, before an older one goes: at every instant a whole one exists.
+``state.json`` (everything else, and the SHA-256 of the tensors and of itself). It is written under
+another name and renamed when it is complete, before an older one goes: at every instant a whole
+one exists.
 """
 
 import hashlib
