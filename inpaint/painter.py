@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from flawsmith.errors import InputError
 from flawsmith.inpaint.blocks import Generator
@@ -120,7 +119,7 @@ def load_painter(run: Path, device: str = "auto") -> Painter:
     classes, channels, settings = _configured(facts.get("config"), path)
     where = pick_device(device)
 
-    def build() -> nn.Module:
+    def build() -> Generator:
         return build_generator(settings.generator, channels, len(classes), settings.width, 0)
 
     check_outline(path, build, "painter of flawsmith")

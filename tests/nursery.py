@@ -115,7 +115,10 @@ class Nursery:
                 with suppress(OSError):
                     own = f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes()
                     of_it = os.getsid(int(entry.name)) == child.pid
-                    ours = own and int(entry.name) != self._process.pid
+                    # Another command of this nursery is none of its family.
+                    ours = own and self._process.pid not in (
+                        int(entry.name), parent_of(int(entry.name))
+                    )  # fmt: skip
                     if (of_it or ours) and state_of(int(entry.name)) not in "ZX":
                         found.append(int(entry.name))
         return sorted(found)
@@ -149,6 +152,13 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return "X"
+
+
+def parent_of(pid: int) -> int:
+    """Return a process's parent; 0 if it is gone."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def _text(path: Path) -> str:

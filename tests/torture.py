@@ -19,7 +19,7 @@ import numpy as np
 
 from flawsmith.errors import EXIT_INTERRUPTED, EXIT_USER
 from flawsmith.train.runs import read_weights_facts
-from tests.nursery import Child, Ended, Nursery, state_of
+from tests.nursery import Child, Ended, Nursery, parent_of, state_of
 from tests.torture_commands import CASES, Case, Home, left
 
 DAY = 86400
@@ -199,7 +199,7 @@ def lost_worker(here: Torture, case: Case, random: np.random.Generator) -> str:
         wanted, victim = int(random.integers(1, 4)), None
         until = time.monotonic() + float(random.uniform(0.0, 1.0)) + 60
         while state_of(child.pid) != "Z" and time.monotonic() < until:
-            workers = [pid for pid in here.first.family(child) if _parent(pid) != child.pid]
+            workers = [pid for pid in here.first.family(child) if parent_of(pid) != child.pid]
             if len(workers) >= min(wanted, 2):
                 time.sleep(float(random.uniform(0, 0.3)))
                 victim = workers[int(random.integers(len(workers)))]
@@ -291,12 +291,6 @@ def _mount(*words: str) -> None:
 def _blocks(path: Path) -> int:
     """Return the bytes that a file takes on a tmpfs: whole pages."""
     return -(-path.stat().st_size // BLOCK) * BLOCK if path.is_file() else 0
-
-
-def _parent(pid: int) -> int:
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return 0
 
 
 def trial(here: Torture, fault: str, name: str, seed: int) -> str:
