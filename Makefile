@@ -11,7 +11,7 @@ DEMO ?= demo-out
 # The tools that look at dependencies stay out of the environment that they look at.
 SUPPLY := $(VENV)-supply
 
-.PHONY: demo test check format lint types lock licences licences-check supply audit sbom bench clean
+.PHONY: demo test check format lint types lock licences licences-check supply audit sbom torture fuzz bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/flawsmith demo $(DEMO)/strips --kind severstal --count 48 --seed 7
@@ -39,6 +39,20 @@ format: $(VENV)/ready
 
 types: $(VENV)/ready .typing/flawsmith
 	$(BIN)/mypy
+
+# Commands killed, stopped and cut off from the disk, for so many seconds; SEED chooses the moments.
+SECONDS_OF_TORTURE ?= 1500
+SEED ?= 1
+torture: $(VENV)/ready
+	FLAWSMITH_TORTURE=$(SECONDS_OF_TORTURE) FLAWSMITH_TORTURE_SEED=$(SEED) \
+	    $(BIN)/python -m pytest tests/test_torture.py -q -s
+
+# So many new inputs a test; the counts of each kind are printed at the end.
+INPUTS ?= 4000
+fuzz: $(VENV)/ready
+	FLAWSMITH_FUZZ=$(INPUTS) $(BIN)/python -m pytest -n $(WORKERS) -q -s tests/test_fuzz.py \
+	    tests/test_fuzz_pictures.py tests/test_fuzz_files.py tests/test_fuzz_weights.py \
+	    tests/test_fuzz_studio.py
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/all.py $(BENCH)

@@ -1,34 +1,55 @@
 """``python -m flawsmith`` and the console script: exit codes and one-line errors live here."""
 
+import errno
 import os
 import signal
 import sys
 from types import FrameType
+
+from flawsmith.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USER, FlawsmithError, printable
+
+# What the system says of disks and rights, which the user can mend and no program can.
+OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def main() -> None:
     """Run the command line; a FlawsmithError becomes one line and its exit code."""
     # Albumentations asks the network for its newest version when imported; the data may be secret.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        print("flawsmith: stopped; run the same command again to go on", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command line; return its exit code."""
     import click
 
     from flawsmith.cli import cli
-    from flawsmith.errors import EXIT_INTERRUPTED, FlawsmithError
 
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         # By itself click would end an interrupted command with the exit code of a bug.
         code = cli(standalone_mode=False)
     except FlawsmithError as error:
         print(f"flawsmith: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("flawsmith: stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else 0)
+        return error.exit_code
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except OSError as error:
+        if error.errno not in OF_DISKS:
+            raise
+        # Of a folder nobody looked at before, or of a library's own file, as TensorBoard's is.
+        where = printable(f"{error.filename}: " if error.filename else "")
+        print(f"flawsmith: {where}{error.strerror}", file=sys.stderr)
+        return EXIT_USER
+    return code if isinstance(code, int) else EXIT_OK
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ source of samples.jsonl, and nothing grows in memory with the number of samples.
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from flawsmith.data.formats import get_writer
 from flawsmith.data.manifest import MANIFEST, write_manifest
 from flawsmith.data.parallel import ordered_map
 from flawsmith.data.shard_manifest import LINES, SHARD, write_shard
-from flawsmith.data.writing import Line, Spec, make_folder
+from flawsmith.data.writing import Line, Spec, make_folder, writing_in
 from flawsmith.progress import track
 from flawsmith.sample import LABELS, Sample
 
@@ -128,7 +129,8 @@ def complete(root: Path, format_name: str, spec: Spec, made_by: dict[str, Any]) 
     notices = get_writer(format_name).finish(root, spec, written)
     summary = {"refused": built.refused, "notices": notices, "redrawn": built.redrawn}
     labels = write_manifest(root, format_name, spec.classes, {**made_by, **summary}, written())
-    lines.unlink()
+    with writing_in(lines):
+        lines.unlink()
     return Built(labels, built.refused, notices, built.redrawn)
 
 
@@ -155,6 +157,8 @@ def finished(root: Path) -> Built:
         content = json.loads((root / SHARD).read_text("utf-8"))
         return Built(**content["built"])
     content = json.loads((root / MANIFEST).read_text("utf-8"))
-    (root / JOURNAL).unlink(missing_ok=True)
+    # It may lie on a disk that is read-only by now.
+    with suppress(OSError):
+        (root / JOURNAL).unlink(missing_ok=True)
     made_by = content["made_by"]
     return Built(content["labels"], made_by["refused"], made_by["notices"], made_by["redrawn"])

@@ -7,15 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from flawsmith.data.writing import Line
-from flawsmith.errors import OutputError
+from flawsmith.data.writing import Line, writing_in
 
 
 def resume(journal: Path) -> int:
     """Return the number of whole lines; a last line cut off by a kill is removed."""
     if not journal.is_file():
         return 0
-    with journal.open("r+b") as file:
+    with writing_in(journal), journal.open("r+b") as file:
         count = whole = 0
         for line in file:
             if line.endswith(b"\n"):
@@ -31,15 +30,12 @@ def append(
 
     after: called with the number of each line, from 0 in this call, once it is in the file.
     """
-    try:
-        with journal.open("a", encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(lines):
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                file.flush()
-                if after is not None:
-                    after(number)
-    except OSError as error:
-        raise OutputError(f"{journal}: cannot be written: {error.strerror or error}") from error
+    with writing_in(journal), journal.open("a", encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(lines):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
+            if after is not None:
+                after(number)
 
 
 def read(journal: Path) -> Iterator[Line]:

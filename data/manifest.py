@@ -9,7 +9,7 @@ from typing import Any
 from flawsmith.data.dataset import DataSet, Record
 from flawsmith.data.reading import Reading, own_file
 from flawsmith.data.tables import jsonl_lines, parse_object, read_json
-from flawsmith.data.writing import Line, write_file, write_lines
+from flawsmith.data.writing import Line, write_file, write_lines, writing_in
 from flawsmith.errors import InputError
 from flawsmith.sample import LABELS, check_id
 
@@ -139,7 +139,8 @@ def write_manifest(
     # Its presence says that the folder is complete, so it must appear whole.
     new = root / (MANIFEST + ".new")
     write_file(new, manifest_text(format_name, classes, made_by, counts))
-    new.replace(root / MANIFEST)
+    with writing_in(root / MANIFEST):
+        new.replace(root / MANIFEST)
     return counts
 
 

@@ -44,12 +44,17 @@ def ordered_map(
         yield from map(task, indices)
         return
     chunks = iter([indices[i : i + chunk] for i in range(0, len(indices), chunk)])
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         workers, mp_context=_context(), initializer=_start_worker, initargs=(task,)
     )
     try:
         yield from _stream(pool, chunks, workers * WINDOW)
     except BrokenProcessPool as error:
+        # Python's pool ends the workers that it knows of when one dies. One that was just being
+        # started then is waited for, but never told: without this, for ever.
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
         raise Interrupted(
             "a worker process died, most likely for lack of memory; what is done is kept: "
             "run the same command again, with fewer --workers"
@@ -61,11 +66,19 @@ def ordered_map(
 def _stream(pool: ProcessPoolExecutor, chunks: Iterator[range], window: int) -> Iterator[Any]:
     pending: deque[Future[list[Any]]] = deque()
     for chunk in chunks:
-        pending.append(pool.submit(_run_chunk, chunk))
+        pending.append(_submit(pool, chunk))
         if len(pending) >= window:
             yield from _unpack(pending.popleft())
     while pending:
         yield from _unpack(pending.popleft())
+
+
+def _submit(pool: ProcessPoolExecutor, chunk: range) -> "Future[list[Any]]":
+    try:
+        return pool.submit(_run_chunk, chunk)
+    except (OSError, EOFError) as error:
+        # It starts workers as they are needed, and cannot once one has died.
+        raise BrokenProcessPool("a worker died while another one was started") from error
 
 
 def _unpack(future: "Future[list[Any]]") -> Iterator[Any]:

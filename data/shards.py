@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from flawsmith.data.images import encode_png
-from flawsmith.data.writing import Lines, Spec, write_file, write_picture
-from flawsmith.errors import OutputError
+from flawsmith.data.writing import Lines, Spec, write_file, write_picture, writing_in
 from flawsmith.sample import Sample
 
 NAME = "webdataset"
@@ -80,7 +79,7 @@ def _pack(root: Path, folder: Path) -> None:
     A tar that is there is complete: a kill may have come while its members were removed.
     """
     path, temporary = root / f"{folder.name}.tar", root / MEMBERS / f"{folder.name}.tar"
-    try:
+    with writing_in(path):
         if folder.is_dir() and not path.exists():
             with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
                 for member in sorted(folder.iterdir()):
@@ -90,6 +89,4 @@ def _pack(root: Path, folder: Path) -> None:
                     entry.size = len(content)
                     tar.addfile(entry, io.BytesIO(content))
             temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     shutil.rmtree(folder, ignore_errors=True)

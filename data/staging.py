@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from flawsmith.data.tables import read_json
-from flawsmith.data.writing import make_folder, resolved, write_file
+from flawsmith.data.writing import make_folder, resolved, write_file, writing_in
 from flawsmith.errors import InputError, OutputError
 from flawsmith.progress import say
 
@@ -59,9 +59,10 @@ def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterat
     out = resolved(out)  # "." and "x/.." have no name to add ".partial" to
     partial = out.with_name(out.name + ".partial")
     if _is_done(out, job, overwrite):
-        # What a kill just after the renaming leaves.
-        (out / LOCK).unlink(missing_ok=True)
-        _remove_replaced(out.with_name(out.name + ".replaced"))
+        # What a kill just after the renaming leaves; on a disk that is read-only it stays.
+        with suppress(OSError):
+            (out / LOCK).unlink(missing_ok=True)
+            _remove_replaced(out.with_name(out.name + ".replaced"))
         yield Stage(out, done=True)
         return
     make_folder(partial)
@@ -77,7 +78,7 @@ def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterat
         except InputError:
             # Refused before anything was written: leave nothing behind.
             if {path.name for path in partial.iterdir()} <= {JOB, LOCK}:
-                shutil.rmtree(partial)
+                shutil.rmtree(partial, ignore_errors=True)
             raise
         _publish(partial, out)
 
@@ -133,10 +134,12 @@ def _prepare(partial: Path, job: dict[str, Any]) -> None:
     if others:
         say(f"starting afresh: {partial} belongs to other settings")
         # job.json goes last: a kill in between must not leave files without it.
-        for path in sorted(others, key=lambda path: path.name == JOB):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with writing_in(partial):
+            for path in sorted(others, key=lambda path: path.name == JOB):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_file(temporary, json.dumps(job, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    temporary.replace(partial / JOB)
+    with writing_in(partial):
+        temporary.replace(partial / JOB)
 
 
 def _publish(partial: Path, out: Path) -> None:

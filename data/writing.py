@@ -18,6 +18,7 @@ It may have a third, called after each sample in the process that collects the l
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,9 +75,15 @@ def write_file(path: Path, content: bytes | str) -> None:
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a text file line by line, without holding it; raises OutputError naming it."""
     make_folder(path.parent)
+    with writing_in(path), path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(line + "\n" for line in lines)
+
+
+@contextmanager
+def writing_in(path: Path) -> Iterator[None]:
+    """Turn what the system says of a failed write in here into an OutputError naming ``path``."""
     try:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(line + "\n" for line in lines)
+        yield
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 

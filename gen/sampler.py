@@ -20,7 +20,7 @@ from flawsmith.gen.task import GenTask
 from flawsmith.sample import LABELS, Label, Sample
 from flawsmith.train.devices import one_thread, pick_device
 from flawsmith.train.runs import WEIGHTS, read_weights_facts
-from flawsmith.train.weights import file_sha256, load_into, read_tensors
+from flawsmith.train.weights import check_outline, file_sha256, load_into, read_tensors
 
 # Pictures made at once on a GPU. Every batch is full, so that a picture's bytes do not depend on
 # how many are asked for; on a CPU one at a time is as quick.
@@ -105,6 +105,9 @@ def load_sampler(run: Path, device: str = "auto") -> Sampler:
         raise InputError(f"weights of {facts.get('kind')!r}, not of a run of gen", where=path)
     settings, shape, classes, label = _configured(facts.get("config"), path)
     where = pick_device(device)
+    check_outline(
+        path, lambda: build_generator(settings.arch, shape, settings, 0), "generator of flawsmith"
+    )
     generator = build_generator(settings.arch, shape, settings, 0)
     load_into(generator, read_tensors(path, {}), path)
     generator.to(where).eval().requires_grad_(False)

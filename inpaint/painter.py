@@ -21,7 +21,7 @@ from flawsmith.inpaint.windows import window_at
 from flawsmith.sample import Image, Masks
 from flawsmith.train.devices import pick_device
 from flawsmith.train.runs import WEIGHTS, read_weights_facts
-from flawsmith.train.weights import load_into, read_tensors
+from flawsmith.train.weights import check_outline, load_into, read_tensors
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,12 @@ def load_painter(run: Path, device: str = "auto") -> Painter:
         raise InputError(f"weights of {facts.get('kind')!r}, not of an inpainting run", where=path)
     classes, channels, settings = _configured(facts.get("config"), path)
     where = pick_device(device)
-    generator = build_generator(settings.generator, channels, len(classes), settings.width, 0)
+
+    def build() -> Generator:
+        return build_generator(settings.generator, channels, len(classes), settings.width, 0)
+
+    check_outline(path, build, "painter of flawsmith")
+    generator = build()
     load_into(generator, read_tensors(path, {}), path)
     generator.to(where).eval()
     return Painter(generator, classes, channels, settings, where)

@@ -20,8 +20,10 @@ main()
 """
 
 
-def ended(body, *words):
-    code = SCRIPT.format(body=body) if body else "from flawsmith.__main__ import main; main()"
+def ended(body, *words, before=""):
+    code = before + (
+        SCRIPT.format(body=body) if body else "from flawsmith.__main__ import main; main()"
+    )
     command = [sys.executable, "-c", code, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -37,6 +39,28 @@ def test_interrupted(signal):
     )
     assert code == EXIT_INTERRUPTED
     assert told.strip() == "flawsmith: stopped; run the same command again to go on"
+
+
+def test_stopped_while_it_loads():
+    code, _, told = ended("", "data", before="import builtins; inner = builtins.__import__\n"
+        "def stop(name, *rest):\n"
+        "    if name == 'click': raise KeyboardInterrupt\n"
+        "    return inner(name, *rest)\n"
+        "builtins.__import__ = stop\n")  # fmt: skip
+    assert code == EXIT_INTERRUPTED
+    assert told == "flawsmith: stopped; run the same command again to go on\n"
+
+
+@pytest.mark.parametrize("fault", ["ENOSPC", "EROFS", "EACCES", "EIO"])
+def test_what_a_library_could_not_write_is_one_line(fault):
+    raised = f"import errno; raise OSError(errno.{fault}, os.strerror(errno.{fault}), 'a/b')"
+    code, _, told = ended(raised, "data")
+    assert code == EXIT_USER
+    assert told.startswith("flawsmith: a/b: ")
+    assert told.count("\n") == 1
+    code, _, told = ended("raise OSError(2, 'a bug', 'a/b')", "data")
+    assert code == 1
+    assert "Traceback" in told
 
 
 def test_the_gates_refusal_is_one_line():

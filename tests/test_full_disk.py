@@ -53,6 +53,23 @@ def test_a_write_that_fails_keeps_what_is_done(
     assert tree_hash(out) == tree_hash(tmp_path / "fresh")
 
 
+def test_what_is_complete_is_found_on_a_read_only_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, out = make_folder(tmp_path / "in"), tmp_path / "out"
+    command = ("data", "convert", root, out, "--to", "folder")
+    assert call(*command).exit_code == 0
+    before = tree_hash(out)
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    done = call(*command)
+    assert done.exit_code == 0, done.exception
+    assert tree_hash(out) == before
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""

@@ -3,10 +3,6 @@ no file outside of the data folder is opened.
 """
 
 import json
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,23 +18,11 @@ from flawsmith.data.images import encode_png
 from flawsmith.data.scan import scan
 from flawsmith.errors import InputError
 from tests.format_helpers import FUZZ
+from tests.fuzzing import only_inside
 
 GREY = encode_png(np.arange(48, dtype=np.uint8).reshape(6, 8))
 MASK = encode_png(np.eye(6, 8, dtype=np.uint8) * 255)
 NAMES = ["a.png", "b.png", "images/a.png", "../a.png", "/etc/passwd", "C:\\a.png", "a\0", "", "."]
-
-opened: list[str] = []
-watching = [False]
-
-
-def _watch(event: str, args: tuple[Any, ...]) -> None:
-    if watching[0] and event == "open" and isinstance(args[0], (str, bytes)):
-        opened.append(os.fsdecode(args[0]))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _watched() -> None:
-    sys.addaudithook(_watch)
 
 
 def make(root: Path, files: dict[str, bytes]) -> Path:
@@ -47,20 +31,6 @@ def make(root: Path, files: dict[str, bytes]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return root
-
-
-@contextmanager
-def only_inside(root: Path) -> Iterator[None]:
-    opened.clear()
-    watching[0] = True
-    try:
-        yield
-    finally:
-        watching[0] = False
-    # Modules and codecs may be imported on the way.
-    files = [path for path in opened if not path.endswith((".py", ".pyc", ".so"))]
-    strangers = [p for p in files if not Path(os.path.realpath(p)).is_relative_to(root.resolve())]
-    assert strangers == []
 
 
 def try_to_read(root: Path, name: str | None) -> None:
@@ -76,7 +46,7 @@ def try_to_read(root: Path, name: str | None) -> None:
 
 def _read(root: Path, options: ReadOptions) -> DataSet | InputError:
     try:
-        with only_inside(root):
+        with only_inside(root, name="folders"):
             return scan(read_dataset(root, options), on_error=options.on_error).dataset
     except InputError as error:
         return error

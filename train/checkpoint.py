@@ -1,8 +1,9 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped, and no pickle in them.
 
 ``state/00000123/`` holds ``tensors.safetensors`` (models, average, optimisers' moments) and
-``state.json`` (everything else, and the tensors' SHA-256). It is written under another name and
-renamed when it is complete, before an older one goes: at every instant a whole one exists.
+``state.json`` (everything else, and the SHA-256 of the tensors and of itself). It is written under
+another name and renamed when it is complete, before an older one goes: at every instant a whole
+one exists.
 """
 
 import hashlib
@@ -27,6 +28,8 @@ FORMAT = 1
 TENSORS = "tensors.safetensors"
 FACTS = "state.json"
 NEW = ".new"
+# In the facts: the SHA-256 of all others.
+OWN = "own_sha256"
 KEPT = 2
 NAME = re.compile(r"\d{8,}")
 KEYS = {"format": int, "step": int, "sha256": str, "optimizers": dict, "extra": dict, "sums": dict}
@@ -54,6 +57,7 @@ def save_checkpoint(
     content = save(tensors)
     digest = hashlib.sha256(content).hexdigest()
     state = {"format": FORMAT, "step": step, "sha256": digest, "optimizers": groups, **facts}
+    state[OWN] = _digest_of(state)
     new, final = folder / f"{step:08d}{NEW}", folder / f"{step:08d}"
     try:
         make_folder(folder)
@@ -127,7 +131,16 @@ def _read_facts(path: Path) -> dict[str, Any]:
     whole = all(isinstance(state.get(key), kind) for key, kind in KEYS.items())
     if not whole or path.name != f"{state['step']:08d}":
         raise InputError("no checkpoint of flawsmith", where=file, mend=_mend(path))
+    # Checkpoints of earlier versions have none.
+    own = state.pop(OWN, None)
+    if own is not None and own != _digest_of(state):
+        raise InputError("the file is not the one that was written", where=file, mend=_mend(path))
     return state
+
+
+def _digest_of(state: dict[str, Any]) -> str:
+    """Return the SHA-256 of facts, however they are laid out in a file."""
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _mend(path: Path) -> str:

@@ -249,10 +249,13 @@ class Loop:
 
     def _load(self, checkpoint: Path) -> None:
         state = load_checkpoint(checkpoint, self._saved(), self.task.optimizers)
-        self.task.load_extra_state(state["extra"])
-        for name, (value, count) in state["sums"].items():
-            self.sums[name] = torch.tensor(value, device=self.processes.device)
-            self.counts[name] = count
+        try:
+            self.task.load_extra_state(state["extra"])
+            for name, (value, count) in state["sums"].items():
+                self.sums[name] = torch.tensor(float(value), device=self.processes.device)
+                self.counts[name] = int(count)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise InputError("no checkpoint of this training", where=checkpoint) from error
 
     def _saved(self) -> dict[str, torch.nn.Module]:
         return {**self.task.models, EMA: self.ema.model}

@@ -5,7 +5,7 @@ torch is imported on use: the hash of a file is asked for where no network will 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ SAFE = ".safetensors"
 PICKLES = (".pt", ".pth")
 # How many wrong names an error message lists.
 NAMED = 3
+# What settings that are not flawsmith's can bring about while a network is built of them.
+BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
 
 
 def file_sha256(path: Path) -> str:
@@ -83,6 +85,32 @@ def load_into(module: "nn.Module", tensors: "Mapping[str, Tensor]", where: objec
             f"these are not the weights of {type(module).__name__}: {told}", where=where
         )
     module.load_state_dict(own | dict(tensors))
+
+
+def check_outline(path: Path, build: "Callable[[], nn.Module]", what: str) -> None:
+    """Raise InputError unless a safetensors file holds the tensors of what ``build`` makes.
+
+    The network is built without memory for its weights, and of the file only the header is read: a
+    stranger's small file cannot ask for more memory than it has bytes. what: for the message.
+    """
+    import torch
+    from safetensors import safe_open
+
+    try:
+        with torch.device("meta"):
+            wanted = {k: list(value.shape) for k, value in build().state_dict().items()}
+    except BROKEN as error:
+        raise InputError(f"no {what}", where=path) from error
+    with safe_open(path, framework="pt") as file:
+        found = {k: list(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118
+    different = sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k))
+    if different:
+        name = different[0]
+        raise InputError(
+            f"no {what}: {name} is {found.get(name, 'missing')}, "
+            f"its settings want {wanted.get(name, 'none')}",
+            where=path,
+        )
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from flawsmith import __version__
@@ -20,11 +19,9 @@ from flawsmith.evaluate.detectors.frames import Form, Pictures, planes
 from flawsmith.settings import Settings
 from flawsmith.train.checkpoint import save_weights
 from flawsmith.train.devices import pick_device
-from flawsmith.train.weights import load_into, read_tensors
+from flawsmith.train.weights import check_outline, load_into, read_tensors
 
 KIND = "detector"
-# What a file's facts that are not a detector's can bring about while it is built.
-BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,12 +124,7 @@ class Detector(ABC):
         The file may be a stranger's: its shapes must be those of the settings before any memory is
         taken, so a small file cannot ask for more than it holds.
         """
-        try:
-            with self._weightless():
-                outline = self._empty(form, layout)
-        except BROKEN as error:
-            raise InputError("no detector of flawsmith", where=path) from error
-        check_shapes(path, outline)
+        check_outline(path, lambda: self._empty(form, layout), "detector of flawsmith")
         network = self._empty(form, layout)
         load_into(network, read_tensors(path, {}), path)
         self.form, self.network = form, network.to(self.device)
@@ -184,21 +176,6 @@ class Detector(ABC):
         for start in range(0, len(pictures), self.given.portion):
             part = planes(pictures[start : start + self.given.portion], form)
             yield floats(torch.from_numpy(part).to(self.device))
-
-
-def check_shapes(path: Path, outline: nn.Module) -> None:
-    """Raise InputError unless a safetensors file holds a module's tensors, by its header alone."""
-    with safe_open(path, framework="pt") as file:
-        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    wanted = {name: list(value.shape) for name, value in outline.state_dict().items()}
-    different = sorted(n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n))
-    if different:
-        name = different[0]
-        raise InputError(
-            f"no detector of flawsmith: {name} is {found.get(name, 'missing')}, "
-            f"its settings want {wanted.get(name, 'none')}",
-            where=path,
-        )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from flawsmith.errors import InputError
 from flawsmith.evaluate.segmenter.crops import mirrored, pictures_of
@@ -20,7 +20,7 @@ from flawsmith.evaluate.segmenter.tiles import Span, Tiling
 from flawsmith.sample import Image, Masks
 from flawsmith.train.devices import pick_device
 from flawsmith.train.runs import WEIGHTS, read_weights_facts
-from flawsmith.train.weights import load_into, read_tensors
+from flawsmith.train.weights import check_outline, load_into, read_tensors
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,12 @@ def load_predictor(run: Path, device: str = "auto", tiling: Tiling | None = None
         raise InputError(f"weights of {facts.get('kind')!r}, not of a segmenter", where=path)
     classes, trained = _configured(facts.get("config"), path)
     where = pick_device(device)
-    network = build_segmenter(len(classes), 0, trained.encoder, "none")
+
+    def build() -> nn.Module:
+        return build_segmenter(len(classes), 0, trained.encoder, "none")
+
+    check_outline(path, build, "segmenter of flawsmith")
+    network = build()
     load_into(network, read_tensors(path, {}), path)
     network.to(where).eval()
     return Predictor(network, classes, where, tiling or trained.tiling)
