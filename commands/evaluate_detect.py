@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from flawsmith.evaluate.detect_result import Judged
 
 SOURCE = click.Path(path_type=Path)
-# Of those in evaluate.detect_settings, which is not loaded for --help; a test compares them. Not
-# offered, but to be had by --config: those that nobody has seen find real defects (docs/detectors).
+# Those of evaluate.detect_settings, which is not loaded for --help; a test compares them.
 DETECTORS = (
-    *("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad"),
-    *("patchcore", "padim", "dfm", "fastflow", "stfpm"),
+    *("brightness", "pixels", "knn", "ganomaly", "cvae", "advae", "alad", "cpc"),
+    *("patchcore", "padim", "dfm", "fastflow", "stfpm", "reverse_distillation"),
 )
 MIB = 1 << 20
 

@@ -27,7 +27,7 @@ TURNS = (0, 1, 2, 3)
 class CpcSettings(LearnedSettings):
     """Patches, encoder, and what predicts."""
 
-    epochs: int = Field(20, ge=1, strict=True, description="how often each clean picture is seen")
+    epochs: int = Field(100, ge=1, strict=True, description="how often each clean picture is seen")
     rate: float = Field(1e-3, gt=0, description="learning rate of Adam")
     tile: int = Field(
         64, ge=16, le=4096, strict=True, description="side of what is looked at at once"

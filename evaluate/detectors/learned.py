@@ -1,6 +1,6 @@
 """What the detectors share that learn by gradient, on the training loop of ``train``."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -39,7 +39,7 @@ class LearnedSettings(DetectorSettings):
     ema: float = Field(0.99, ge=0, lt=1, description="decay a step of the weights' average")
 
 
-class DetectorTask:
+class DetectorTask(ABC):
     """Clean pictures and one network: the part of a task that is alike in all methods.
 
     stack: (N, C, H, W) uint8. The network's average is what a detector scores with.
@@ -61,8 +61,9 @@ class DetectorTask:
     def prepare(self, device: torch.device) -> None:
         self.stack = self.stack.to(device)
 
+    @abstractmethod
     def step(self, context: Context) -> dict[str, Tensor]:
-        raise NotImplementedError
+        """Do one training step; return what it tells, by name."""
 
     def batch(self, context: Context) -> Tensor:
         """Return this process's pictures of a step, (n, C, H, W) float in [-1, 1]."""
@@ -77,7 +78,8 @@ class DetectorTask:
         return {}
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
-        """There is none."""
+        """Take up what ``extra_state`` gave: nothing."""
+        assert not state, state
 
 
 class Learned(Detector):
