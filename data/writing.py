@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from flawsmith.data.images import encode_jpeg, encode_png, write_bytes
+from flawsmith.data.images import encode_jpeg, encode_png, unshare, write_bytes
 from flawsmith.errors import OutputError
 from flawsmith.sample import Sample
 
@@ -75,6 +75,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a text file line by line, without holding it; raises OutputError naming it."""
     make_folder(path.parent)
     try:
+        unshare(path)
         with path.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(line + "\n" for line in lines)
     except OSError as error:
