@@ -104,6 +104,7 @@ def command(
     Examples:
       flawsmith augment photos/ pasted/ --method paste --count 1000 --preview grid.png
       flawsmith augment photos/ moved/ --method classical --preset thesis
+      flawsmith augment photos/ shards/2 --method paste --count 1000000 --shard 2/64
     """
     from flawsmith.augment.job import augment
     from flawsmith.augment.preview import check_preview, write_preview

@@ -33,8 +33,12 @@ def shard_flag(text: str) -> Callable[[F], F]:
 def made_of(out: Path, built: "Built", count: int, shard: "Shard | None") -> str:
     """Return the line that says how many samples of a job, or of a shard of it, were made."""
     asked = len(shard.samples(count)) if shard else count
-    told = f", shard {shard}; join all with flawsmith merge" if shard else ""
-    return f"{out}: {sum(built.labels.values())} of {asked} samples{told}"
+    return f"{out}: {sum(built.labels.values())} of {asked} samples{part_told(shard)}"
+
+
+def part_told(shard: "Shard | None") -> str:
+    """Return what the line on a shard ends with; empty for an undivided job."""
+    return f", shard {shard}; join all with flawsmith merge" if shard else ""
 
 
 def made_lines(built: "Built") -> list[str]:

@@ -16,7 +16,7 @@ from flawsmith.commands.common import (
     to_flag,
     workers_flag,
 )
-from flawsmith.commands.division import PART, made_lines, shard_flag
+from flawsmith.commands.division import PART, made_lines, part_told, shard_flag
 
 if TYPE_CHECKING:
     from flawsmith.data.division import Shard
@@ -60,8 +60,9 @@ def sample(
     """Write COUNT samples of a trained RUN as the data set OUT, with masks if it makes any.
 
     \b
-    Example:
+    Examples:
       flawsmith gen sample run/ anodes/ --count 500 --truncation 0.8 --preview grid.png
+      flawsmith gen sample run/ shards/2 --count 1000000 --shard 2/64
     """
     from flawsmith.augment.preview import check_preview, write_preview
     from flawsmith.gen.candidates import write_samples
@@ -84,5 +85,4 @@ def sample(
         write_preview(out, preview)
     result = {"out": str(out), **vars(built), "preview": str(preview) if preview else None}
     labels = ", ".join(f"{count} {label}" for label, count in built.labels.items() if count)
-    told = f", shard {shard}; join all with flawsmith merge" if shard else ""
-    emit(result, as_json, [f"{out}: {labels}{told}", *made_lines(built)])
+    emit(result, as_json, [f"{out}: {labels}{part_told(shard)}", *made_lines(built)])

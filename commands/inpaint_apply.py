@@ -98,8 +98,9 @@ def apply(
     mask and a few pixels around it, every pixel stays what it was.
 
     \b
-    Example:
+    Examples:
       flawsmith inpaint apply run/ photos/ painted/ --count 1000 --classes crack --per-image 1-3
+      flawsmith inpaint apply run/ photos/ shards/2 --count 1000000 --shard 2/64
     """
     from flawsmith.augment.preview import check_preview, write_preview
     from flawsmith.inpaint.apply import apply as paint

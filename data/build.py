@@ -110,6 +110,8 @@ def build(
         if settle:
             settle(root, span.start, span[done + number])
 
+    if done:
+        after(-1)  # a kill may have come between that line and what is done after it
     journal.append(lines, track(results, label, len(span), done), after)
     if not shard:
         return complete(root, format_name, spec, made_by)

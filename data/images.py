@@ -4,6 +4,7 @@ Nothing is converted in silence: 16-bit, translucent, CMYK and rotated-by-EXIF p
 because every repair would be a guess about the user's data.
 """
 
+import stat
 import struct
 import warnings
 import zlib
@@ -178,9 +179,20 @@ def _encode(suffix: str, array: NDArray[np.uint8], options: list[int]) -> bytes:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole; raises OutputError naming it when that fails."""
     try:
+        unshare(path)
         path.write_bytes(content)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def unshare(path: Path) -> None:
+    """Remove a file that has other names: ``merge`` links, and a shard must not change with it."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(facts.st_mode) and facts.st_nlink > 1:
+        path.unlink()
 
 
 def _open(path: Path) -> Pillow.Image:

@@ -52,13 +52,16 @@ def merge(
     for folder in folders:
         check_apart(folder, out)
     facts = shards[0].facts
-    with staged(out, facts.job, overwrite=overwrite) as stage:
+
+    def check() -> None:
+        check_contents(shards, workers)
+
+    with staged(out, facts.job, overwrite=overwrite, check=check) as stage:
         if stage.done:
             say(f"{out} is complete already")
             return Merged(finished(out))
         if (stage.path / MANIFEST).is_file():
             return Merged(finished(stage.path))
-        check_contents(shards, workers)
         linked, copied = _join(shards, stage.path, copy=copy)
         try:
             built = complete(stage.path, facts.format, facts.spec, facts.job)

@@ -1,5 +1,6 @@
 """What all readers share: safe paths, the walk over a folder, and what happens to bad entries."""
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -182,6 +183,15 @@ def own_file(root: Path, name: str) -> Path | None:
             "a link that leaves the data folder", where=path, mend="put the file itself there"
         )
     return path
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read in pieces; raises InputError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=path) from error
 
 
 def read_text(path: Path, limit: int = 1 << 30) -> str:

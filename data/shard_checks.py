@@ -10,15 +10,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from flawsmith.data.build import JOURNAL
 from flawsmith.data.formats import CONVERTIBLE
-from flawsmith.data.manifest import MANIFEST, SAMPLES, checked_line
+from flawsmith.data.manifest import MANIFEST, META_DEPTH, SAMPLES, checked_line, nests
 from flawsmith.data.parallel import ordered_map
-from flawsmith.data.reading import Reading, own_file
-from flawsmith.data.shard_manifest import FILES, LINES, OWN, ShardFile, file_digest, read_shard
+from flawsmith.data.reading import Reading, file_sha256, own_file
+from flawsmith.data.shard_manifest import FILES, LINES, OWN, ShardFile, read_shard
 from flawsmith.data.staging import differences, job_digest
 from flawsmith.data.tables import stream_jsonl
 from flawsmith.errors import InputError
@@ -148,7 +148,7 @@ class _Look:
         try:
             for name, digest in ((LINES, one.facts.lines), (FILES, one.facts.files)):
                 path = own_file(one.folder, name)
-                if path is None or file_digest(path) != digest:
+                if path is None or file_sha256(path) != digest:
                     raise InputError("missing or changed since", where=one.folder / name)
             lines = sum(1 for line in one.lines() if _is_line(line, one.folder))
             reading = Reading(one.folder)
@@ -165,6 +165,8 @@ class _Look:
 def _is_line(line: dict[str, Any], folder: Path) -> bool:
     """Return True; raises InputError for a line that no build writes."""
     where = f"{folder / LINES}"
+    if not nests(line, META_DEPTH + 1):
+        raise InputError("a line nests too deep", where=where)
     if "refused" in line:
         if not isinstance(line["refused"], str):
             raise InputError("a refusal must be a text", where=where)
@@ -179,7 +181,12 @@ def _check_file(reading: Reading, entry: dict[str, Any], last: str) -> str:
     Links are refused: the listed bytes shall be the shard's own.
     """
     name, where = entry.get("path"), reading.root / FILES
-    if not isinstance(name, str) or name <= last or name in RESERVED:
+    if (
+        not isinstance(name, str)
+        or name <= last
+        or str(PurePosixPath(name)) != name  # ./job.json is job.json, too
+        or name.split("/")[0] in RESERVED
+    ):
         raise InputError(f"the file name {str(name)[:80]!r} cannot be listed here", where=where)
     path = reading.inside(name, where)
     try:
@@ -187,6 +194,6 @@ def _check_file(reading: Reading, entry: dict[str, Any], last: str) -> str:
     except OSError as error:
         raise InputError("missing, or it cannot be read", where=path) from error
     same = stat.S_ISREG(facts.st_mode) and facts.st_size == entry.get("size")
-    if not same or file_digest(path) != entry.get("sha256"):
+    if not same or file_sha256(path) != entry.get("sha256"):
         raise InputError("changed since it was written", where=path)
     return name

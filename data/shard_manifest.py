@@ -4,7 +4,6 @@
 size in bytes, SHA-256), sorted by path; shard.json holds the digests of both.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from pydantic import Field, StrictBool, StrictInt
 
 from flawsmith.data.division import Shard
 from flawsmith.data.manifest import META_DEPTH, checked_classes, nests
-from flawsmith.data.reading import own_file
+from flawsmith.data.reading import file_sha256, own_file
 from flawsmith.data.staging import JOB, LOCK
 from flawsmith.data.tables import read_json
-from flawsmith.data.writing import Spec, write_file, write_lines
+from flawsmith.data.writing import Spec, resolved, write_file, write_lines
 from flawsmith.errors import InputError
 from flawsmith.progress import track
 from flawsmith.settings import Settings, load_settings
@@ -63,15 +62,6 @@ class ShardFile(Settings):
         return Spec(self.classes, self.overlap, self.jpeg)
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, read in pieces; raises InputError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=path) from error
-
-
 def write_shard(
     root: Path,
     shard: Shard,
@@ -97,8 +87,8 @@ def write_shard(
         "overlap": spec.overlap,
         "jpeg": spec.jpeg,
         "built": built,
-        "lines": file_digest(root / LINES),
-        "files": file_digest(root / FILES),
+        "lines": file_sha256(root / LINES),
+        "files": file_sha256(root / FILES),
         "file_count": len(names),
         "job": job,
     }
@@ -119,7 +109,7 @@ def _names(root: Path) -> Iterator[str]:
 def _listing(root: Path, names: list[str]) -> Iterator[str]:
     for name in track(names, "digests", len(names)):
         path = root / name
-        entry = {"path": name, "size": path.stat().st_size, "sha256": file_digest(path)}
+        entry = {"path": name, "size": path.stat().st_size, "sha256": file_sha256(path)}
         yield json.dumps(entry, ensure_ascii=False)
 
 
@@ -135,8 +125,8 @@ def is_shard(folder: Path) -> bool:
 def read_shard(folder: Path) -> ShardFile:
     """Return a shard's manifest; raises InputError that says in what way the folder is none."""
     path = own_file(folder, SHARD)
-    partial = folder.with_name(folder.name + ".partial")
-    if folder.suffix == ".partial" or (path is None and partial.is_dir()):
+    name = str(resolved(folder))  # "." has no name
+    if name.endswith(".partial") or (path is None and Path(name + ".partial").is_dir()):
         raise InputError("unfinished: run its command again", where=folder)
     if path is None:
         whole = "a whole data set, no shard" if (folder / "dataset.json").is_file() else "no shard"

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from flawsmith.data.images import encode_png
+from flawsmith.data.images import encode_png, unshare
 from flawsmith.data.writing import Lines, Spec, write_file, write_picture, writing_in
 from flawsmith.sample import Sample
 
@@ -81,6 +81,7 @@ def _pack(root: Path, folder: Path) -> None:
     path, temporary = root / f"{folder.name}.tar", root / MEMBERS / f"{folder.name}.tar"
     with writing_in(path):
         if folder.is_dir() and not path.exists():
+            unshare(temporary)
             with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
                 for member in sorted(folder.iterdir()):
                     content = member.read_bytes()

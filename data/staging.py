@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,16 @@ def differences(one: Any, other: Any, name: str = "") -> Iterator[tuple[str, Any
 
 
 @contextmanager
-def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterator[Stage]:
+def staged(
+    out: Path,
+    job: dict[str, Any],
+    *,
+    overwrite: bool = False,
+    check: Callable[[], None] | None = None,
+) -> Iterator[Stage]:
     """Yield the folder to write into; on leaving without error it becomes ``out``.
+
+    check: called unless ``out`` is done, before another job's unfinished folder makes way.
 
     If ``out`` already holds this very job, ``done`` is true and nothing is to be written.
     Raises InputError when ``out`` holds something else (unless ``overwrite``, which replaces a
@@ -72,8 +80,10 @@ def staged(out: Path, job: dict[str, Any], *, overwrite: bool = False) -> Iterat
             shutil.rmtree(partial, ignore_errors=True)
             yield Stage(out, done=True)
             return
-        _prepare(partial, job)
         try:
+            if check is not None:
+                check()
+            _prepare(partial, job)
             yield Stage(partial, done=False)
         except InputError:
             # Refused before anything was written: leave nothing behind.

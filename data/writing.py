@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from flawsmith.data.images import encode_jpeg, encode_png, write_bytes
+from flawsmith.data.images import encode_jpeg, encode_png, unshare, write_bytes
 from flawsmith.errors import OutputError
 from flawsmith.sample import Sample
 
@@ -75,8 +75,10 @@ def write_file(path: Path, content: bytes | str) -> None:
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a text file line by line, without holding it; raises OutputError naming it."""
     make_folder(path.parent)
-    with writing_in(path), path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(line + "\n" for line in lines)
+    with writing_in(path):
+        unshare(path)
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(line + "\n" for line in lines)
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def fill(
         for first in range(0, len(seen), CHUNK):
             part = seen[first : first + CHUNK]
             features_of(found.dataset, part, extractor, compute, f"features {name}")
+            if not compute.store.writable:
+                raise OutputError(f"{compute.store.folder}: the features could not be kept")
         count += len(seen)
-    if not compute.store.writable:
-        raise OutputError(f"{compute.store.folder}: the features could not be kept")
     return count

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from flawsmith.data.merge import merge
 from flawsmith.errors import InputError, OutputError
 from tests.hostile_folders import assert_one_line, call, run, two
+from tests.merge_helpers import write, write_shards
 from tests.trees import make_folder, tree_hash
 
 
@@ -106,3 +108,23 @@ def test_a_full_disk_stops_with_one_line_and_the_same_command_completes(
     assert again.returncode == 0, again.stderr
     assert call("data", "convert", root, tmp_path / "fresh", "--to", "folder").exit_code == 0
     assert tree_hash(out) == tree_hash(tmp_path / "fresh")
+
+
+def test_a_merge_onto_a_full_disk_completes_later(tmp_path: Path, small_disk: Path) -> None:
+    folders = write_shards(tmp_path, 3)
+    write(tmp_path / "whole")
+    before = [tree_hash(folder) for folder in folders]
+    ballast, out, told = small_disk / "ballast", small_disk / "out", list[str]()
+    while not out.exists() and len(told) < 40:
+        # All but two of the 64 blocks of 4 KiB; some 20 small files are copied from another disk.
+        taken = sum(path.is_file() and path.stat().st_size > 0 for path in small_disk.rglob("*"))
+        ballast.write_bytes(b"x" * (62 - taken) * 4096)
+        try:
+            merge(folders, out)
+        except OutputError as error:
+            told.append(str(error))
+        ballast.unlink()
+    assert len(told) > 3
+    assert all(line.endswith("cannot be written: No space left on device") for line in told)
+    assert tree_hash(out) == tree_hash(tmp_path / "whole")
+    assert [tree_hash(folder) for folder in folders] == before

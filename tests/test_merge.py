@@ -165,6 +165,49 @@ def test_a_stopped_merge_and_a_stopped_job_are_one_another_s(divided, tmp_path, 
     assert tree_hash(tmp_path / "merged") == wanted
 
 
+def test_no_job_that_goes_on_writes_into_a_shard_s_files(divided, tmp_path, monkeypatch):
+    folders = [shutil.copytree(folder, tmp_path / folder.name) for folder in divided[0]]
+    with monkeypatch.context() as patch:
+        patch.setattr(merging.journal, "append", stop)
+        with pytest.raises(KeyboardInterrupt):
+            merge(folders, tmp_path / "out")
+    picture = folders[0] / "images/s0.png"
+    assert picture.samefile(tmp_path / "out.partial/images/s0.png")
+    # Another name of the same file shows whether it was opened for writing.
+    picture.write_bytes(b"the shard's own")
+    write(tmp_path / "out")
+    assert picture.read_bytes() == b"the shard's own"
+    assert tree_hash(tmp_path / "out") == divided[1]
+
+
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_a_shard_stopped_while_it_packs_is_as_if_it_had_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_SIZE", 2)
+    folders = write_shards(tmp_path, 2, to="webdataset")
+    wanted = tree_hash(folders[0])
+    shutil.rmtree(folders[0])
+    inner, calls = shards.tarfile.open, []
+
+    def half(name, *words, **more):
+        calls.append(name)
+        if len(calls) == 2:
+            name.write_bytes(b"half a tar")
+            raise KeyboardInterrupt
+        return inner(name, *words, **more)
+
+    monkeypatch.setattr(shards.tarfile, "open", half)
+    with pytest.raises(KeyboardInterrupt):
+        write(folders[0], Shard(1, 2), to="webdataset")
+    write(folders[0], Shard(1, 2), to="webdataset")
+    assert tree_hash(folders[0]) == wanted
+    for out in (tmp_path / "out", tmp_path / "again"):
+        merge(folders, out)
+        assert tree_hash(folders[0]) == wanted
+
+
 def test_a_shard_resumes_like_any_job(divided, tmp_path):
     with pytest.raises(InputError, match="sample 7 is broken"):
         write(tmp_path / "2", Shard(2, 3), recipe=Broken())

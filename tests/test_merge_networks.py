@@ -9,6 +9,7 @@ from flawsmith.cli import cli
 from flawsmith.data.division import Shard
 from flawsmith.data.merge import merge
 from flawsmith.errors import EXIT_USER, InputError, OutputError
+from flawsmith.evaluate import share
 from flawsmith.evaluate.distance import Compute, DistanceSettings, measure
 from flawsmith.evaluate.feature_store import FeatureStore
 from flawsmith.evaluate.share import fill
@@ -90,11 +91,14 @@ def test_a_shard_without_a_picture_is_done_at_once(folders, tmp_path):
     assert fill(*folders[:2], DistanceSettings(), Shard(1, 512), compute=compute) == 0
 
 
-def test_features_that_cannot_be_kept_are_an_error(folders, tmp_path):
+def test_features_that_cannot_be_kept_are_an_error(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(share, "CHUNK", 4)
+    Eye.seen = 0
     (tmp_path / "cache").write_text("a file")
     compute = Compute(FeatureStore(tmp_path / "cache", "eye"))
     with pytest.raises(OutputError, match="could not be kept"):
         fill(*folders[:2], DistanceSettings(), Shard(1, 2), compute=compute)
+    assert Eye.seen == 4
     with pytest.raises(InputError, match="compute for nothing"):
         fill(*folders[:2], DistanceSettings(), Shard(1, 2), compute=Compute())
 

@@ -1,7 +1,9 @@
 """What is not all shards of one job, whole and unchanged, is named, and nothing is written."""
 
+import hashlib
 import json
 import shutil
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from flawsmith.data.shard_manifest import FILES, LINES, SHARD
 from flawsmith.errors import InputError
 from tests.merge_helpers import JOB, change_manifest, rewrite, write, write_shards
 from tests.test_staging_build import Broken
+from tests.trees import tree_hash
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +135,35 @@ def test_names_of_files_are_not_trusted(folders, tmp_path, path):
     assert str(folders[0]) in refusal_of(folders)
 
 
+@pytest.mark.parametrize(
+    "path", ["./job.json", "./samples.jsonl", "dataset.json/x", "images//s1.png", "images/./s1.png"]
+)
+def test_a_name_has_one_spelling(folders, path):
+    """Else it would get past the names that are ours, or be there twice."""
+    place = folders[0] / path
+    if place.parent.name == "dataset.json":
+        place.parent.mkdir()
+    place.write_bytes(b"forged")
+    entry = {"path": path, "size": 6, "sha256": hashlib.sha256(b"forged").hexdigest()}
+
+    def add(entries):
+        entries[:] = [one for one in entries if (folders[0] / one["path"]) != place]
+        entries.append(entry)
+        entries.sort(key=itemgetter("path"))
+
+    rewrite(folders[0], FILES, add)
+    assert f"the file name {path!r} cannot be listed here" in refusal_of(folders)
+
+
+def test_a_file_that_only_the_end_writes_leaves_the_shard_s_alone(folders):
+    (folders[0] / "classes.txt").write_bytes(b"forged")
+    entry = {"path": "classes.txt", "size": 6, "sha256": hashlib.sha256(b"forged").hexdigest()}
+    rewrite(folders[0], FILES, lambda entries: entries.insert(0, entry))
+    merge(folders, folders[0].parent / "out")
+    assert (folders[0] / "classes.txt").read_bytes() == b"forged"
+    assert (folders[0].parent / "out/classes.txt").read_text() == "a\n"
+
+
 def test_one_file_twice(folders):
     rewrite(folders[0], FILES, lambda entries: entries.append(entries[-1]))
     assert "cannot be listed here" in refusal_of(folders)
@@ -149,7 +181,9 @@ def test_one_file_in_two_shards(folders):
     "line",
     [[], "text", {}, {"refused": []}, {"id": "../x", "image": "x", "label": "good", "group": "g"},
      {"id": "x", "image": "x", "label": "good", "group": "g", "meta": 3},
-     {"id": "x", "image": "x", "label": "good", "group": "g", "part": []}],
+     {"id": "x", "image": "x", "label": "good", "group": "g", "part": []},
+     {"id": "x", "image": "x", "label": "good", "group": "g",
+      "part": {"a": json.loads("[" * 40 + "]" * 40)}}],
 )  # fmt: skip
 def test_lines_are_not_trusted(folders, line):
     rewrite(folders[0], LINES, lambda lines: lines.__setitem__(0, line))
@@ -195,6 +229,26 @@ def test_the_output_is_no_shard_and_in_none(folders):
     with pytest.raises(InputError, match="inside of the source"):
         merge(folders, folders[0] / "out")
     assert not (folders[0] / "out").exists()
+
+
+def test_another_job_s_unfinished_output_outlives_a_refusal(folders, tmp_path):
+    job = {**JOB, "settings": {"seed": 2}}
+    with pytest.raises(InputError, match="sample 7 is broken"):
+        write(tmp_path / "out", recipe=Broken(), job=job)
+    before = tree_hash(tmp_path / "out.partial")
+    (folders[0] / "images/s0.png").unlink()
+    with pytest.raises(InputError, match="missing"):
+        merge(folders, tmp_path / "out")
+    assert tree_hash(tmp_path / "out.partial") == before
+
+
+def test_folders_without_a_name(folders, monkeypatch):
+    monkeypatch.chdir(folders[0])
+    with pytest.raises(InputError, match="shard 2/3, 3/3 missing"):
+        merge([Path()], Path("../out"))
+    (folders[0] / SHARD).unlink()
+    for path in (Path(), Path("/")):
+        assert f"{path}: no shard" in refusal_of([*folders[1:], path])
 
 
 def test_what_is_there_is_not_overwritten(folders, tmp_path):

@@ -4,11 +4,11 @@ A pickle can run code while it is read; so one that is not on a list of known fi
 torch is imported on use: the hash of a file is asked for where no network will be built.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flawsmith.data import reading
 from flawsmith.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,13 +25,9 @@ BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, Runtim
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex. Raises InputError if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            state = hashlib.sha256()
-            while block := file.read(1 << 20):
-                state.update(block)
-    except OSError as error:
-        raise InputError(f"weights cannot be read: {error.strerror}", where=path) from error
-    return state.hexdigest()
+        return reading.file_sha256(path)
+    except InputError as error:
+        raise InputError(f"weights {error.what}", where=path) from error
 
 
 def read_tensors(path: Path, trusted: Mapping[str, str]) -> "dict[str, Tensor]":
