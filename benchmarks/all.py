@@ -5,7 +5,8 @@
 Prints name, ours, baseline, ratio, goal and whether it is reached, and writes the same with all
 other figures, the machine and the versions to OUT/full.json (OUT/quick.json). A benchmark that
 fails is named and the rest go on; then the exit code is 1. What was measured is kept: the same
-command again goes on, ``--again`` measures anew. A missed goal is told, and is no failure.
+command again goes on, ``--again`` measures anew. What a stopped benchmark had done is used only by
+the very same code. A missed goal is told, and is no failure.
 
 The full form takes hours on two cores and wants a machine without other jobs. ``--quick`` shows
 in some minutes that all of them work; its figures are of jobs too small to say anything.
@@ -17,6 +18,8 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -92,31 +95,55 @@ def places(words: str, out: Path, name: str, quick: bool) -> dict[str, Path]:
     return found | {"source": source, "train": parts / "train", "test": parts / "test"}
 
 
-def measured(name: str, out: Path, quick: bool) -> dict[str, Any]:
+def measured(name: str, out: Path, quick: bool, again: bool) -> dict[str, Any]:
     """Run a benchmark; return its results, or what went wrong."""
     bench = BENCHES[name]
     words = bench.quick if quick else bench.full
     log, start = out / f"{name}.log", time.perf_counter()
     told: dict[str, Any] = {"words": words, "code": code_digest(), "results": []}
+    clear_other(out / "work" / name, told["code"], again)
     try:
         named = places(words, out, name, quick)
     except SystemExit as end:
         return told | {"failed": f"its data could not be made (exit code {end.code})"}
     command = [sys.executable, str(HERE / f"{bench.script}.py")]
     command += [word.replace("+", " ").format(**named) for word in words.split()]
-    with log.open("w", encoding="utf-8") as errors:
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
-        )
+    code, printed = ended(command, log)
     told["seconds"] = round(time.perf_counter() - start, 1)
-    told["results"], other = read_lines(done.stdout.splitlines())
-    if done.returncode:
+    told["results"], other = read_lines(printed.splitlines())
+    if code:
         last = (log.read_text("utf-8").strip().splitlines() or ["it said nothing"])[-1]
-        return told | {"failed": f"exit code {done.returncode}: {last}"}
+        return told | {"failed": f"exit code {code}: {last}"}
     if other or not told["results"]:
         what = f"a line that is no result: {other[0]}" if other else "no result"
         return told | {"failed": f"it printed {what}"}
     return told
+
+
+def ended(command: list[str], log: Path) -> tuple[int, str]:
+    """Run a script; return its exit code and what it printed. Stopped, it takes all it started."""
+    with log.open("w", encoding="utf-8") as errors:
+        # A session of its own: the commands that a script runs are ended with it.
+        job = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
+        try:
+            printed, _ = job.communicate()
+        except BaseException:
+            os.killpg(job.pid, signal.SIGTERM)
+            job.wait()
+            raise
+    return job.returncode, printed
+
+
+def clear_other(work: Path, code: str, again: bool) -> None:
+    """Remove what a benchmark keeps in ``work``, if it is of other code or to be measured anew."""
+    mark = work / "code"
+    known = mark.read_text("utf-8") if mark.is_file() else ""
+    if again or known != code:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    mark.write_text(code, "utf-8")
 
 
 def read_lines(lines: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -207,7 +234,8 @@ def main() -> None:
         if not given.again and kept(path, bench.quick if given.quick else bench.full):
             continue
         print(f"{name} ...", file=sys.stderr, flush=True)
-        replace_file(path, (json.dumps(measured(name, out, given.quick)) + "\n").encode())
+        found = measured(name, out, given.quick, given.again)
+        replace_file(path, (json.dumps(found) + "\n").encode())
     known = [name for name in BENCHES if (out / f"{name}.json").is_file()]
     entries = {name: json.loads((out / f"{name}.json").read_text("utf-8")) for name in known}
     about = {"machine": machine("cpu") | {"memory bytes": memory()[0]}, "versions": versions()}

@@ -56,8 +56,20 @@ def memory() -> tuple[int | None, int | None]:
         limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
         if limit is not None and limit < total:
             used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes")
-            total, free = int(limit), min(free, int(limit - (used or 0)))
+            held = max(0.0, (used or 0) - _given_back(folder))
+            total, free = int(limit), max(0, min(free, int(limit - held)))
     return total, free
+
+
+def _given_back(folder: Path) -> float:
+    """Return the bytes of files that a control group keeps in memory only while there is room."""
+    try:
+        lines = (folder / "memory.stat").read_text().splitlines()
+        known = {name: float(value) for name, value in map(str.split, lines)}
+    except (OSError, ValueError):
+        return 0.0
+    # Version 1 has its own and that of the groups within.
+    return known.get("total_inactive_file", known.get("inactive_file", 0.0))
 
 
 def _pages() -> int | None:
@@ -155,8 +167,8 @@ def _gpu(number: int) -> Finding:
         side = torch.ones(64, 64, device=name)
         if float((side @ side).sum().cpu()) != 64**3:
             raise ArithmeticError("a matrix product is wrong")
-        with torch.cuda.device(number):
-            half = "bfloat16" if torch.cuda.is_bf16_supported() else "no bfloat16"
+        # torch says yes where it only emulates, too: NVIDIA's have it from 8.0 on.
+        half = "bfloat16" if about.major >= 8 or torch.version.hip else "no bfloat16 of its own"
     except Exception as error:
         mend = "a torch that is built for this GPU, or --device cpu"
         return Finding(name, "wrong", error_line(error), "--device auto takes it", mend)

@@ -5,10 +5,12 @@ import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from pathlib import Path
 
 from flawsmith import __version__
 from flawsmith.doctor.findings import Finding
 
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 # What an extra of pyproject.toml brings to the user; ``dev`` is for developers.
 EXTRAS = {
     "detect": "the detectors patchcore, padim, dfm, stfpm and fastflow of evaluate detect",
@@ -28,12 +30,32 @@ def needed() -> list[tuple[str, str, str]]:
 
     Empty where flawsmith is not installed as a package, but only lies on the path.
     """
-    try:
-        lines = requires("flawsmith") or []
-    except PackageNotFoundError:
-        return []
+    lines = of_sources(PROJECT)
+    if not lines:
+        try:
+            lines = requires("flawsmith") or []
+        except PackageNotFoundError:
+            return []
     found = [REQUIREMENT.match(line) for line in lines]
     return [(match[1], match[2].replace(" ", ""), match[3] or "") for match in found if match]
+
+
+def of_sources(path: Path) -> list[str]:
+    """Return the requirements in the project's own file, where flawsmith runs from its sources.
+
+    Installed metadata are those of the day of ``pip install -e``: what was asked for since then
+    would not be looked at. Empty for another installation, and before Python 3.11 (no tomllib).
+    """
+    if sys.version_info < (3, 11) or not path.is_file():
+        return []
+    import tomllib
+
+    project = tomllib.loads(path.read_text("utf-8")).get("project", {})
+    if project.get("name") != "flawsmith":
+        return []
+    extras = project.get("optional-dependencies", {})
+    more = (f"{line}; extra == '{extra}'" for extra, lines in extras.items() for line in lines)
+    return [*project["dependencies"], *more]
 
 
 def found_version(name: str) -> str | None:
@@ -154,5 +176,5 @@ def _foreign_augmentation() -> Iterator[Finding]:
             "albumentationsx (AGPL) is installed under the same name",
             "augment --method classical, trainings",
             "pip uninstall -y albumentationsx && pip install --force-reinstall "
-            "albumentations==2.0.8",
+            "--no-deps albumentations==2.0.8",
         )

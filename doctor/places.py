@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from flawsmith.doctor.findings import Finding, error_line
@@ -13,7 +14,17 @@ LITTLE = 5 * GIB
 
 def places() -> list[Finding]:
     """Return the findings on the cache, the folder for temporary files and this folder."""
-    return [_cache(), _temporary(), _place("this folder", Path.cwd(), "outputs", "another folder")]
+    return [_cache(), _temporary(), _here()]
+
+
+def _here() -> Finding:
+    """Nothing has to be written to the current folder: where it cannot be, that is no fault."""
+    serves, mend = "results that are named without a folder", "name a folder that can be written"
+    try:
+        found = _place("this folder", Path.cwd(), serves, mend)
+    except OSError as error:  # it was removed
+        return Finding("this folder", "note", error_line(error), serves, mend)
+    return replace(found, state="note") if found.state == "wrong" else found
 
 
 def _cache() -> Finding:
@@ -40,9 +51,9 @@ def _temporary() -> Finding:
 def _place(name: str, folder: Path, serves: str, mend: str) -> Finding:
     """Write a file that has no name, or is gone at once, and look at the room."""
     there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
     try:
+        while not there.exists() and there != there.parent:  # raises behind a closed folder
+            there = there.parent
         with tempfile.TemporaryFile(dir=there) as file:
             file.write(b"flawsmith")
             file.flush()

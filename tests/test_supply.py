@@ -82,6 +82,7 @@ def test_which_licences_are_allowed(name, licence, fault):
         ({"License": "UNKNOWN"}, ""),
         ({"License": "as you like", "Classifier": "License :: OSI Approved :: MIT License"}, "MIT"),
         ({"Classifier": "License :: Free for non-commercial use"}, ""),
+        ({"License": "MIT", "Classifier": "License :: OSI Approved :: GPLv3"}, ""),
         ({}, ""),
     ],
 )

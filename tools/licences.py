@@ -58,6 +58,9 @@ def licence_of(found: Distribution) -> tuple[str, str]:
     if name in BY_HAND:
         return BY_HAND[name]
     told = found.metadata
+    kinds = [line for line in told.get_all("Classifier") or [] if line.startswith("License")]
+    if any(map(FORBIDDEN.search, kinds)):  # whatever else it calls itself
+        return "", "classifier"
     if expression := (told.get("License-Expression") or "").strip():
         return expression, "metadata"
     first = ((told.get("License") or "").strip().splitlines() or [""])[0]
@@ -65,7 +68,6 @@ def licence_of(found: Distribution) -> tuple[str, str]:
         return first, "metadata"
     if first.lower() in CALLED:
         return CALLED[first.lower()], "metadata"
-    kinds = [line for line in told.get_all("Classifier") or [] if line.startswith("License")]
     known = sorted({CALLED.get(kind.rsplit(" :: ", 1)[1].lower(), "") for kind in kinds})
     return (" AND ".join(known) if known and all(known) else "", "classifier")
 
