@@ -38,7 +38,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Torture]:
 
 SHORT = [
     *(("data convert", fault) for fault in FAULTS),
-    *(("gen train", fault) for fault in ("kill -9", "full disk")),
+    # Kills of trainings at fixed places are in test_killed.py and the tests of each.
+    ("gen train", "full disk"),
 ]
 
 
