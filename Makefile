@@ -50,7 +50,7 @@ torture: $(VENV)/ready
 	    $(BIN)/python -m pytest tests/test_torture.py -q -s
 
 # So many new inputs a test; the counts of each kind are printed at the end.
-INPUTS ?= 4000
+INPUTS ?= 5000
 fuzz: $(VENV)/ready
 	FLAWSMITH_FUZZ=$(INPUTS) $(BIN)/python -m pytest -n $(WORKERS) -q -s tests/test_fuzz.py \
 	    tests/test_fuzz_pictures.py tests/test_fuzz_files.py tests/test_fuzz_weights.py \

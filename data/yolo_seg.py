@@ -18,6 +18,7 @@ from flawsmith.data.reading import Reading, own_file, read_text, unique_ids
 from flawsmith.data.writing import Lines, Spec, write_file, write_picture
 from flawsmith.errors import InputError
 from flawsmith.sample import Masks, Sample
+from flawsmith.settings import parse_yaml
 
 NAME = "yolo-seg"
 TABLES = ("data.yaml", "data.yml", "dataset.yaml")
@@ -159,10 +160,7 @@ def _numbers(
 
 
 def _names(path: Path) -> dict[int, str]:
-    try:
-        content = yaml.safe_load(read_text(path, 1 << 20))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"not valid YAML: {error}"[:300], where=path) from error
+    content = parse_yaml(read_text(path, 1 << 20), path)
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
         names = dict(enumerate(names))

@@ -11,8 +11,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
+from tests.format_helpers import FUZZ
+
+# Of one test in a whole run; FLAWSMITH_FUZZ asks for more.
+BRIEFLY = settings(FUZZ, max_examples=int(os.environ.get("FLAWSMITH_FUZZ", "15")))
 MIB = 1 << 20
 # Of one input of a few kilobytes, whatever it says of itself.
 BOUND = 256 * MIB
@@ -58,7 +63,8 @@ def watch() -> None:
 def only_inside(*roots: Path, bound: int = BOUND, name: str = "") -> Iterator[None]:
     """Hold what must hold of any input while the block reads it. name: to count it under."""
     watch()
-    counts[name] = counts.get(name, 0) + 1
+    if name:
+        counts[name] = counts.get(name, 0) + 1
     before = _fresh_memory()
     _opened.clear()
     _started.clear()
@@ -106,6 +112,14 @@ TOKENS = (
     *(b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\\ud800", b"\xff\xff\xff\xff", b"\x00" * 8),
     *(b"../", b"/etc/passwd", b"!!python/object/apply:os.system [x]", b"[" * 1100, b"x" * 5000),
     *(b'{"a":' * 1100, b"\x7f\xff\xff\xff\xff\xff\xff\xff", b"2020-99-99", b"!!int x", b"? "),
+)
+# A few lines of YAML whose values are a thousand million.
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)
+)
+
+MERGES = "a0: &a0 {x: 1}\n" + "".join(
+    f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}\n" for i in range(1, 10)
 )
 places = st.floats(0, 1, exclude_max=True)
 edits = st.lists(

@@ -30,8 +30,8 @@ PRELOAD = (
     *("flawsmith.evaluate.detectors.knn", "flawsmith.evaluate.detectors.learned"),
     *("flawsmith.augment.job", "flawsmith.data.jobs", "flawsmith.data.plates"),
 )
-# For a short form on a few commands.
-SOME = ("flawsmith.data.jobs", "flawsmith.data.build", "flawsmith.gen.training")
+# For a short form, which makes data sets only.
+SOME = ("flawsmith.data.jobs", "flawsmith.data.build")
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
 MARK = "FLAWSMITH_NURSERY"
 

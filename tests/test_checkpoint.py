@@ -55,6 +55,15 @@ def complaint(path, model, optimizer):
     return str(caught.value)
 
 
+def test_facts_whose_keys_are_numbers_are_read_again(tmp_path):
+    """They sort as numbers when written, and as texts when read."""
+    model, optimizer = trained()
+    facts = {"extra": {2: "two", 10: "ten"}, "sums": {}}
+    save_checkpoint(tmp_path, 3, {"net": model}, {"net": optimizer}, facts)
+    state = load_checkpoint(tmp_path / "00000003", {"net": model}, {"net": optimizer})
+    assert state["extra"] == {"2": "two", "10": "ten"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_goes_on_as_if_nothing_had_happened(tmp_path, kind):
     model, optimizer = saved(tmp_path, kind=kind)

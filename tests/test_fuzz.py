@@ -46,7 +46,7 @@ def try_to_read(root: Path, name: str | None) -> None:
 
 def _read(root: Path, options: ReadOptions) -> DataSet | InputError:
     try:
-        with only_inside(root, name="folders"):
+        with only_inside(root, name="folders" if options.on_error == "stop" else ""):
             return scan(read_dataset(root, options), on_error=options.on_error).dataset
     except InputError as error:
         return error

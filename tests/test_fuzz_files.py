@@ -29,8 +29,7 @@ from flawsmith.pipeline.settings import RunSettings
 from flawsmith.settings import load_settings
 from flawsmith.studio.decisions import Decisions
 from flawsmith.studio.paths import Roots
-from tests.format_helpers import FUZZ
-from tests.fuzzing import changed, edits, only_inside
+from tests.fuzzing import BOMB, BRIEFLY, MERGES, changed, edits, only_inside
 from tests.trees import make_folder
 
 JOB = {"command": "x", "settings": {"count": 3, "names": ["a", "b"]}, "flawsmith": "0"}
@@ -94,7 +93,7 @@ TABLES = (
 )  # fmt: skip
 
 
-@FUZZ
+@BRIEFLY
 @given(st.sampled_from(TABLES), edits, st.booleans())
 def test_data_sets(sets, table, changes, alone) -> None:
     name, part = table
@@ -115,14 +114,14 @@ PICTURES = {
 }
 
 
-@FUZZ
+@BRIEFLY
 @given(st.sampled_from(sorted(PICTURES)), edits)
 def test_pictures(name, changes) -> None:
     content = changed(PICTURES[name], changes, 60)
     attempt({f"images/{name}": content, "images/b.png": PICTURES["a.png"]}, read, name)
 
 
-@FUZZ
+@BRIEFLY
 @given(edits, st.booleans())
 def test_job_json(changes, partial) -> None:
     text = changed(json.dumps(JOB, indent=2).encode(), changes)
@@ -138,9 +137,6 @@ SETTINGS = {
     "run": (RunSettings, {"count": 5, "seed": 1, "methods": ["paste"], "paste": {"feather": 2}}),
     "detect": (DetectSettings, {"seeds": 2, "options": {"knn": {"most": 100}}}),
 }
-BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)
-)
 
 
 def settings_from(which: str) -> Callable[[Path], object]:
@@ -148,7 +144,7 @@ def settings_from(which: str) -> Callable[[Path], object]:
     return lambda root: load_settings(model, root / "c.yaml", {}).model_dump(mode="json")
 
 
-@FUZZ
+@BRIEFLY
 @given(st.sampled_from(sorted(SETTINGS)), edits, st.booleans())
 def test_config_files(which, changes, as_json) -> None:
     content = SETTINGS[which][1]
@@ -162,6 +158,7 @@ NAMED = {
     "a tag with a wrong value": "seed: !!int x",
     "a tag without a value": "!!timestamp x: 3",
     "aliases that grow ninefold": BOMB + "options: {knn: {x: *a9}}",
+    "merges that grow ninefold": MERGES,
     "a list that holds itself": "count: &c [*c]",
     "a number of many digits": "seed: " + "9" * 5000,
     "a number of many hex digits": "seed: 0x" + "f" * 9000,
@@ -185,7 +182,7 @@ LINES = [
 ]  # fmt: skip
 
 
-@FUZZ
+@BRIEFLY
 @given(edits)
 def test_review_decisions(changes) -> None:
     text = "".join(json.dumps(line) + "\n" for line in LINES).encode()
@@ -201,7 +198,7 @@ def test_review_decisions(changes) -> None:
     attempt({"samples.jsonl": changed(text, changes)}, look, "review")
 
 
-@FUZZ
+@BRIEFLY
 @given(edits)
 def test_costs(changes) -> None:
     content = {"read": {"inputs": "ab", "seconds": 1.5}, "split": {"inputs": "cd", "seconds": 2}}
@@ -221,7 +218,7 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
     return path.name, path.read_bytes()
 
 
-@FUZZ
+@BRIEFLY
 @given(edits, st.booleans())
 def test_feature_stores(shard, changes, renamed) -> None:
     from hashlib import sha256
@@ -236,3 +233,15 @@ def test_feature_stores(shard, changes, renamed) -> None:
             assert found is None or (found.shape == (5,) and np.isfinite(found).all())
 
     attempt({f"v/{name}": content}, look, "features")
+
+
+def test_what_was_wrong_with_a_setting_is_told_as_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("count: 2020-01-02")
+    with pytest.raises(InputError, match="found '2020-01-02'"):
+        settings_from("run")(tmp_path)
+
+
+def test_a_config_file_that_never_ends() -> None:
+    """A device has no size; it is read no further than a config file may reach."""
+    with only_inside(Path("/dev")), pytest.raises(InputError, match="over 1 MiB"):
+        load_settings(RunSettings, Path("/dev/zero"), {})

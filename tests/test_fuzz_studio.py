@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from tests.format_helpers import FUZZ
-from tests.fuzzing import changed, edits, only_inside
+from tests.fuzzing import BRIEFLY, changed, edits, only_inside
 from tests.studio_helpers import make_candidates, review_client
 
 PATHS = (
@@ -34,7 +33,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[TestClient, Path]:
 KNOWN: list[str] = []
 
 
-@FUZZ
+@BRIEFLY
 @given(
     st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE"]),
     st.integers(0, 60),

@@ -27,8 +27,7 @@ from flawsmith.train.runs import read_job
 from flawsmith.train.weights import file_sha256
 from tests import gen_run_helpers, inpaint_run_helpers, segmenter_helpers
 from tests.feature_helpers import one_thread  # noqa: F401
-from tests.format_helpers import FUZZ
-from tests.fuzzing import MIB, changed, edits, only_inside
+from tests.fuzzing import BRIEFLY, MIB, changed, edits, only_inside
 from tests.train_helpers import Toy, run_toy
 
 LOADERS: dict[str, Callable[[Path], object]] = {
@@ -36,11 +35,12 @@ LOADERS: dict[str, Callable[[Path], object]] = {
     "inpaint": lambda run: load_painter(run, "cpu"),
     "segment": lambda run: load_predictor(run, "cpu"),
     "knn": lambda run: load_detector(run / "model.safetensors", "cpu"),
+    "cvae": lambda run: load_detector(run / "model.safetensors", "cpu"),
 }
 
 
 # A segmenter takes ten times as long to build as the others.
-OFTEN = st.sampled_from(["gen", "inpaint", "knn"] * 3 + ["segment"])
+OFTEN = st.sampled_from(["gen", "inpaint", "knn", "cvae"] * 3 + ["segment"])
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     )
     learned, _ = segmenter_helpers.shapes_of(root / "marks")
     segmenter_helpers.train_shapes(learned, root / "segment", changes={"steps": 1})
-    (root / "knn").mkdir()
-    knn = open_detector("knn", {"most": 50}, "cpu")
-    knn.fit([np.full((32, 32), 90 + i, np.uint8) for i in range(12)])
-    knn.save(root / "knn" / "model.safetensors")
+    tiny = {"width": 1, "latent": 2, "epochs": 1, "batch": 4}
+    for name, options in (("knn", {"most": 50}), ("cvae", tiny)):
+        (root / name).mkdir()
+        detector = open_detector(name, options, "cpu")
+        detector.fit([np.full((32, 32), 90 + i, np.uint8) for i in range(12)])
+        detector.save(root / name / "model.safetensors")
     for name, open_one in LOADERS.items():
         open_one(root / name)
     return {name: (root / name / "model.safetensors").read_bytes() for name in LOADERS}
@@ -85,7 +87,7 @@ def plain(error: InputError) -> str:
     return said
 
 
-@FUZZ
+@BRIEFLY
 @given(OFTEN, edits, st.booleans())
 def test_weights(weights, name, changes, in_header) -> None:
     content = weights[name]
@@ -96,7 +98,7 @@ def test_weights(weights, name, changes, in_header) -> None:
 numbers = st.sampled_from([0, -1, 1, 3, 10**5, 10**9, 2**63, 10**30, 0.5, 1e300, "x", None, []])
 
 
-@FUZZ
+@BRIEFLY
 @given(OFTEN, st.data())
 def test_settings_in_weights(weights, name, data) -> None:
     """The header is well-formed, and one of its facts is another."""
@@ -108,6 +110,7 @@ def test_settings_in_weights(weights, name, data) -> None:
 
 
 BIG = {
+    "cvae": ({"config.settings.width": 512}, "detector"),
     "gen": ({"config.shape.height": 4096, "config.shape.width": 4096}, "generator"),
     "inpaint": ({"config.settings.width": 512}, "painter"),
     "segment": ({"config.classes": [str(i) for i in range(20_000)]}, "segmenter"),
@@ -164,7 +167,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 FILES = ("state.json", "tensors.safetensors")
 
 
-@FUZZ
+@BRIEFLY
 @given(st.sampled_from(FILES), edits, st.booleans())
 def test_checkpoints(run, name, changes, matching) -> None:
     """matching: the tensors' hash is put right, as somebody would who means ill."""
@@ -187,7 +190,7 @@ def test_checkpoints(run, name, changes, matching) -> None:
             plain(error)
 
 
-@FUZZ
+@BRIEFLY
 @given(edits)
 def test_config_json_of_a_run(run, changes) -> None:
     with TemporaryDirectory() as folder:

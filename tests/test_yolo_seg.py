@@ -25,6 +25,7 @@ from tests.format_helpers import (
     write_lines_of,
     write_set,
 )
+from tests.fuzzing import MERGES
 
 SPEC = Spec(("crack", "1"), overlap=True)
 # On an 8x6 image: the pixels 2..4 x 1..3, by their centres.
@@ -197,10 +198,13 @@ def test_binary_labels_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("names: [crack", "not valid YAML"),
-        ("[" * 1500, "not valid YAML"),
-        ("names: 2001-99-99", "not valid YAML"),
-        ("names: !!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("names: [crack", "no valid YAML"),
+        ("[" * 1500, "no valid YAML"),
+        ("names: 2001-99-99", "no valid YAML"),
+        ("names: [!!bool x]", "no valid YAML"),
+        ("!!timestamp x: 3", "no valid YAML"),
+        (MERGES, "over 100,000 values"),
+        ("names: !!python/object/apply:os.system ['true']", "no valid YAML"),
         ("names: crack", "must be a list"),
         ("- crack", "must be a list"),
         ("names: {a: crack}", "must be a list"),

@@ -140,7 +140,9 @@ def _read_facts(path: Path) -> dict[str, Any]:
 
 def _digest_of(state: dict[str, Any]) -> str:
     """Return the SHA-256 of facts, however they are laid out in a file."""
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+    # As they are when read again: keys that are numbers sort otherwise than their texts.
+    plain = json.loads(json.dumps(state))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _mend(path: Path) -> str:
