@@ -145,11 +145,11 @@ def test_windows_are_counted_before_they_are_looked_at(world, monkeypatch):
 
     real, looked = world[1], []
     watch = Watch(real, SETTINGS, "cpu")
-    # Pictures of 200x160: four windows a clean one, one of each marked one, which has one defect.
+    # Pictures of 200x160: four windows a clean one, at most two a class of a marked one.
     assert watch.looks(watch.shown()) == 4 * 12
-    assert watch.looks(watch.defective(PLANES)) == 16
+    assert watch.looks(watch.defective(PLANES)) == 2 * 16
     # Learned, known, and 40 masks of both classes on clean surface.
-    assert watch.ahead() == 4 * 12 + 4 * 12 + 16 + 2 * 40
+    assert watch.ahead() == 4 * 12 + 4 * 12 + 2 * 16 + 2 * 2 * 40
     inner = Knn.score
     monkeypatch.setattr(Knn, "score", lambda self, x: looked.append(len(x)) or inner(self, x))
     clock = iter([1.0, 9.0])

@@ -19,7 +19,7 @@ from flawsmith.evaluate.detectors.registry import open_detector
 from flawsmith.evaluate.filtering.halves import halves_of
 from flawsmith.evaluate.filtering.settings import FilterSettings
 from flawsmith.evaluate.filtering.thresholds import lacking
-from flawsmith.evaluate.filtering.windows import cover, covering, windows_of
+from flawsmith.evaluate.filtering.windows import MOST, cover, covering, windows_of
 from flawsmith.evaluate.neighbours import Rows
 from flawsmith.progress import track
 from flawsmith.sample import Image, Masks
@@ -98,16 +98,16 @@ class Watch:
         return sorted(chosen)
 
     def looks(self, places: Sequence[int]) -> int:
-        """Return about how many windows of real samples are looked at: of marks one a class."""
+        """Return how many windows of real samples are looked at, at most."""
         facts = [self.real.facts[i] for i in places]
-        return sum(len(f.planes) or covering(f.width, f.height, SIDE) for f in facts)
+        return sum(MOST * len(f.planes) or covering(f.width, f.height, SIDE) for f in facts)
 
     def ahead(self) -> int:
-        """Return about how many windows are looked at before those of candidates."""
+        """Return how many windows are looked at before those of candidates, at most."""
         planes = sorted({plane for fact in self.real.facts for plane in fact.planes})
         learned = sum(min(LEARNED, self.looks(part)) for part in self.clean)
         known = self.looks(self.shown()) + self.looks(self.defective(planes))
-        return learned + known + BARE * len(planes)
+        return learned + known + BARE * MOST * len(planes)
 
     def bare(self, plane: int) -> Rows:
         """Return values of a class's real masks, laid on clean surface: of defects not there."""
