@@ -138,10 +138,11 @@ def command(
     after a change of settings it repeats only what depends on them.
 
     \b
-    Example:
+    Examples:
       flawsmith run photos/ out/ --budget hour
-    writes out/dataset/{train,test,synthetic} and out/report.html. Where the candidates are not
-    shown to help, they lie in out/candidates, nothing is accepted, and the exit code is 4.
+      flawsmith run plates/ out/ --clean gan --gen-parts three
+    The first writes out/dataset/{train,test,synthetic} and out/report.html. Where the candidates
+    are not shown to help, they lie in out/candidates, nothing is accepted, and the exit code is 4.
     """
     from flawsmith.errors import DoesNotHelp
     from flawsmith.pipeline.settings import RunSettings
@@ -170,7 +171,7 @@ def _show_plan(src: Path, out: Path, settings: Any, options: Any, as_json: bool)
 
     dataset = check_run(src, out, settings, options)
     plan = {
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.settled(dataset.format).model_dump(mode="json"),
         "format": dataset.format,
         "images": len(dataset),
         "classes": list(dataset.classes),

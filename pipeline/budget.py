@@ -54,7 +54,9 @@ CURVE_RUNS, CURVE_SEEDS = 3.5, 2
 class Rates:
     """What this machine does: seconds of a training step of each network (0: not known).
 
-    learn: seconds in which all detectors learn; judge: in which all of them score a picture.
+    learn: seconds in which all detectors learn; judge: in which all of them score a picture. watch:
+    seconds in which the filter's learn and look at real samples; look: in which one looks at a
+    candidate.
     """
 
     segment: float = 0.0
@@ -62,6 +64,8 @@ class Rates:
     gen: float = 0.0
     learn: float = 0.0
     judge: float = 0.0
+    watch: float = 0.0
+    look: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -173,8 +177,10 @@ def estimate(plan: Plan, load: Load) -> dict[str, float]:
         "gen": plan.gen * load.generators * rates.gen + drawn_seconds(load),
         "inpaint": plan.inpaint * rates.inpaint,
         "candidates": made * (MAKE + MAKE_PIXELS * load.pixels / 1e6),
-        "filter": made * LOOK + (2 * plan.filter * rates.segment if load.agreement else 0),
+        "filter": made * (LOOK + rates.look) + rates.watch,
     }
+    if load.agreement:
+        seconds["filter"] += 2 * plan.filter * rates.segment
     if load.judged:
         scored = load.judged + made + load.drawn
         seconds["detect"] = rates.learn + scored * rates.judge

@@ -105,6 +105,13 @@ def _check_plates(clean: Scan, blend: int) -> None:
     """Raise InputError where images of one size cannot be cut into three, and joined again."""
     mend, root = "--gen-parts whole, or leave out --clean gan", clean.dataset.root
     width, height = clean.facts[0].width, clean.facts[0].height
+    if width > height:
+        raise InputError(
+            f"images {width}x{height} lie on their side: anode, glass and cathode stand one below "
+            "the other in upright plates",
+            where=root,
+            mend=f"turn them, or {mend}",
+        )
     if height % len(PARTS):
         raise InputError(
             f"images {width}x{height} cannot be cut into three parts of one height",

@@ -14,6 +14,8 @@ from flawsmith.evaluate.detect_job import form_of, opened
 from flawsmith.evaluate.detect_settings import DetectSettings
 from flawsmith.evaluate.detectors.frames import Fitted
 from flawsmith.evaluate.detectors.learned import Learned
+from flawsmith.evaluate.filtering.settings import FilterSettings
+from flawsmith.evaluate.filtering.watch import Watch
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.segmenter.sources import arm_of
 from flawsmith.evaluate.segmenter.training import train_arm
@@ -31,6 +33,9 @@ WARM_UP, TIMED = 2, 3
 # Pictures, or steps of those that train, that detectors are timed with; and the seconds in which
 # the others choose what they keep, once they have looked at all.
 LOOKED, STEPPED, CHOOSE = 8, 3, 15.0
+# Windows that the filter's detectors learn for this, which fill what they keep; clean pictures
+# that they then look all over.
+LEARNED, SEEN = 40, 4
 BRIEF = {"steps": WARM_UP + TIMED, "log_every": 1, "preview_every": 0}
 
 
@@ -93,6 +98,23 @@ def detect_seconds(clean: Scan, settings: DetectSettings, device: str) -> tuple[
         epochs = whole.learning.epochs if isinstance(whole, Learned) else 1
         learn += (fitted - began) * share * epochs + (0.0 if trained else CHOOSE)
     return FITS * learn * settings.seeds, FITS * judge * settings.seeds
+
+
+def watch_seconds(real: Scan, settings: FilterSettings, device: str) -> tuple[float, float]:
+    """Return the seconds that the filter's detectors take for real samples, and for a candidate.
+
+    Nearly all of it goes into looking at windows, in learning too; (0, 0) where they are not asked.
+    """
+    watch = Watch(real, settings, device)
+    if settings.detector == "none" or watch.lacks():
+        return 0.0, 0.0
+    places = watch.shown()[:SEEN]
+    with redirect_stderr(io.StringIO()):
+        watch.fit(LEARNED)
+        began = time.perf_counter()
+        watch.held_out(places, "")
+        each = (time.perf_counter() - began) / watch.looks(places)
+    return each * watch.ahead(), each
 
 
 @contextmanager

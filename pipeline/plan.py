@@ -142,7 +142,8 @@ def _clean_steps(settings: RunSettings, train: Scan) -> int:
 def _rates(train: Scan, load: Load, settings: RunSettings, device: str) -> Rates:
     """Measure what the plan has to know; the networks are loaded for nothing else."""
     rates = Rates()
-    if load.gate or load.agreement or "inpaint" in load.methods or load.gen or load.judged:
+    watched = load.filter and any(fact.planes for fact in train.facts)
+    if load.gate or watched or "inpaint" in load.methods or load.gen or load.judged:
         say("plan: measuring how quick this machine is")
     if load.gate or load.agreement:
         from flawsmith.pipeline.measuring import segment_seconds
@@ -161,6 +162,11 @@ def _rates(train: Scan, load: Load, settings: RunSettings, device: str) -> Rates
         clean = train.select(train.where("good"))
         timed = timed_on(clean, settings, device)
         rates = replace(rates, gen=gen_seconds(clean, timed, device))
+    if watched:
+        from flawsmith.pipeline.measuring import watch_seconds
+
+        watch, look = watch_seconds(train, settings.of_filter(), device)
+        rates = replace(rates, watch=watch, look=look)
     if load.judged:
         from flawsmith.pipeline.measuring import detect_seconds
 

@@ -187,17 +187,22 @@ def _summary(run: Results) -> list[Fact]:
 
 def _generated(on: Surfaces) -> list[Fact]:
     """Return what became of generated clean images, and of plates joined of generated parts."""
-    use = "used for plates" if on.in_parts else "painted on too"
+    use = ", so used for plates" if on.in_parts else ", so painted on too"
+    if not on.added:
+        use = ""
     facts = [
         Fact(
             f"Generated {lot.name}",
             f"{lot.accepted} of {lot.made}",
-            "; ".join([f"look real and new, so {use}", *map(_counted, lot.rejected.items())]),
+            "; ".join([f"look real and new{use}", *map(_counted, lot.rejected.items())]),
         )
         for lot in on.lots
     ]
     if on.in_parts:
-        facts.append(Fact("Generated plates", str(on.added), "joined of these, painted on too"))
+        told = "joined of these, painted on too"
+        if not on.added:
+            told = "some part is lacking, so the real ones alone are painted on"
+        facts.append(Fact("Generated plates", str(on.added), told))
     return facts + [Fact(f"Seam {s.seam}", s.verdict, s.why) for s in on.seams]
 
 

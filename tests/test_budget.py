@@ -165,6 +165,18 @@ def test_without_a_budget_defaults_hold():
     assert estimate(plan, WITH).keys() == {"candidates", "filter"}  # no rates: nothing is known
 
 
+def test_the_filters_detector_is_planned_in():
+    asked = Asked(seeds=2, filter=100)
+    plain = plan_within(PRESETS["minutes"], LOAD, asked, CORES)
+    rates = replace(CORES, watch=60.0, look=0.06)
+    plan = plan_within(PRESETS["minutes"], LOAD, asked, rates)
+    # What it learns and looks at before, and 200 candidates.
+    more = (60 + 200 * 0.06) / 60
+    assert plan.minutes["filter"] == pytest.approx(plain.minutes["filter"] + more, abs=0.02)
+    assert plan.steps < plain.steps
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
 def test_three_generators_share_the_quarter_of_one():
     load = replace(LOAD, gen=2000, drawn=100, generators=3)
     plan = plan_within(PRESETS["hour"], load, Asked(), replace(CORES, gen=0.3))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -160,6 +161,31 @@ def test_nobody_judges_what_he_has_learned_from(world):
     lent = replace(world[0].facts[0], group=real.facts[watch.clean[0][0]].group)
     other = replace(world[0], facts=(lent, *world[0].facts[1:]))
     assert [watch.judge_of(other, i) for i in (0, 1)] == [1, 0]
+
+
+def test_windows_are_counted_before_they_are_looked_at(world, monkeypatch):
+    from flawsmith.evaluate.detectors.knn import Knn
+    from flawsmith.pipeline import measuring
+
+    real, looked = world[1], []
+    watch = Watch(real, SETTINGS, "cpu")
+    # Pictures of 200x160: four windows a clean one, at most two a class of a marked one.
+    assert watch.looks(watch.shown()) == 4 * 12
+    assert watch.looks(watch.defective(PLANES)) == 2 * 16
+    # Learned, known, and 40 masks of both classes on clean surface.
+    assert watch.ahead() == 4 * 12 + 4 * 12 + 2 * 16 + 2 * 2 * 40
+    inner = Knn.score
+    monkeypatch.setattr(Knn, "score", lambda self, x: looked.append(len(x)) or inner(self, x))
+    clock = iter([1.0, 9.0])
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    seconds, each = measuring.watch_seconds(real, SETTINGS, "cpu")
+    assert sum(looked) == 4 * measuring.SEEN
+    assert each == 8 / sum(looked)
+    assert seconds == each * watch.ahead()
+    none = FilterSettings(detector="none")
+    assert measuring.watch_seconds(real, none, "cpu") == (0, 0)
+    few = real.select([i for i, fact in enumerate(real.facts) if fact.planes])
+    assert measuring.watch_seconds(few, SETTINGS, "cpu") == (0, 0)
 
 
 def test_too_few_clean_images_are_said(world, monkeypatch):

@@ -211,6 +211,10 @@ def test_few_parts_give_few_plates_and_none_of_one_kind_gives_none(
     assert told["clean"]["parts"]["glass"]["rejected"] == {"unlike": 6}
     said = "none of 6 generated glass parts passed the selection: the real plates alone are painted"
     assert any(said in notice for notice in told["notices"])
+    page = (out / "report.html").read_text("utf-8")
+    assert "some part is lacking, so the real ones alone are painted on" in page
+    assert "painted on too" not in page
+    assert "used for plates" not in page
     made = read_dataset(out / "stages" / "candidates-paste" / "data")
     assert len(made)
     assert not any("generated" in sample.meta for sample in made)
@@ -239,7 +243,9 @@ def test_photos_of_plates_are_taken_in_three_parts(tmp_path):
     assert json.loads((tmp_path / "out/run.json").read_text())["settings"]["gen_parts"] == "three"
 
 
-def test_auto_is_three_for_photos_of_plates_alone():
+def test_auto_is_three_for_photos_of_plates_alone(source, tmp_path):
+    told = result_of(source, tmp_path / "out", "--clean", "gan", "--dry-run")
+    assert told["settings"]["gen_parts"] == "whole"
     chosen = RunSettings(clean="gan")
     assert chosen.settled("plates").gen_parts == "three"
     assert chosen.settled("folder").gen_parts == "whole"
@@ -279,6 +285,13 @@ def test_what_cannot_be_plates_in_three_parts_is_one_line(source, tmp_path):
     mixed = write_scan(tmp_path / "mixed", [*samples, *odd, *marked]).dataset.root
     told = refusal_of(mixed, out, *FLAGS, *three, *config(tmp_path))
     assert "some clean training plates are grey, others in colour" in told
+    lying = [
+        part(s.id, [(0, (9, 9, 15, 15))] if s.label == "defective" else (), image=s.image.T.copy())
+        for s in (*samples, *marked)
+    ]
+    root = write_scan(tmp_path / "lying", lying).dataset.root
+    told = refusal_of(root, out, *FLAGS, *three, *config(tmp_path))
+    assert "images 96x24 lie on their side" in told
     uneven = [
         part(s.id, [(0, (9, 9, 15, 15))] if s.label == "defective" else (), image=s.image[:-1])
         for s in (*samples, *marked)

@@ -19,7 +19,7 @@ from flawsmith.evaluate.detectors.registry import open_detector
 from flawsmith.evaluate.filtering.halves import halves_of
 from flawsmith.evaluate.filtering.settings import FilterSettings
 from flawsmith.evaluate.filtering.thresholds import lacking
-from flawsmith.evaluate.filtering.windows import cover, windows_of
+from flawsmith.evaluate.filtering.windows import MOST, cover, covering, windows_of
 from flawsmith.evaluate.neighbours import Rows
 from flawsmith.progress import track
 from flawsmith.sample import Image, Masks
@@ -78,11 +78,11 @@ class Watch:
                 return f"{total} clean images; a half of the groups has {why}"
         return ""
 
-    def fit(self) -> None:
-        """Fit a detector on each half's clean images."""
+    def fit(self, learned: int = LEARNED) -> None:
+        """Fit a detector on each half's clean images, on so many windows of them at most."""
         for half, part in enumerate(self.clean):
             detector = open_detector("knn", {**KNN, "seed": self.settings.seed}, self.device)
-            detector.fit(self._windows(part, half))
+            detector.fit(self._windows(part, half, learned))
             self.detectors.append(detector)
 
     def shown(self) -> list[int]:
@@ -96,6 +96,18 @@ class Watch:
             own = [i for i, fact in enumerate(self.real.facts) if plane in fact.planes]
             chosen.update(self._shuffled(own, "class", plane)[:DEFECTS])
         return sorted(chosen)
+
+    def looks(self, places: Sequence[int]) -> int:
+        """Return how many windows of real samples are looked at, at most."""
+        facts = [self.real.facts[i] for i in places]
+        return sum(MOST * len(f.planes) or covering(f.width, f.height, SIDE) for f in facts)
+
+    def ahead(self) -> int:
+        """Return how many windows are looked at before those of candidates, at most."""
+        planes = sorted({plane for fact in self.real.facts for plane in fact.planes})
+        learned = sum(min(LEARNED, self.looks(part)) for part in self.clean)
+        known = self.looks(self.shown()) + self.looks(self.defective(planes))
+        return learned + known + BARE * MOST * len(planes)
 
     def bare(self, plane: int) -> Rows:
         """Return values of a class's real masks, laid on clean surface: of defects not there."""
@@ -154,16 +166,16 @@ class Watch:
         order = rng(self.settings.seed, "detector", *key).permutation(len(places))
         return [places[k] for k in order]
 
-    def _windows(self, places: Sequence[int], half: int) -> list[Image]:
-        """Return windows of clean images, up to ``LEARNED``: as many of each, drawn from all."""
+    def _windows(self, places: Sequence[int], half: int, most: int) -> list[Image]:
+        """Return windows of clean images, ``most`` at most: as many of each, drawn from all."""
         generator = rng(self.settings.seed, "detector windows", half)
-        chosen = places[:LEARNED]
+        chosen = places[:most]
         found = []
         for i in track(chosen, "detector learns", len(chosen)):
             windows = [image for image, _ in cover(self.real.dataset[i], SIDE)]
-            order = generator.permutation(len(windows))[: -(-LEARNED // len(chosen))]
+            order = generator.permutation(len(windows))[: -(-most // len(chosen))]
             found += [fitted(windows[k], self.form) for k in order]
-        return found[:LEARNED]
+        return found[:most]
 
 
 def _looks(found: Scan, index: int) -> Iterator[Look]:

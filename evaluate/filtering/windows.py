@@ -57,6 +57,11 @@ def cover(sample: Sample, size: int) -> Iterator[tuple[Image, Masks]]:
             yield crop.image, _inside(row, column, height, width, size)
 
 
+def covering(width: int, height: int, size: int) -> int:
+    """Return how many windows ``cover`` yields of a picture of these sides."""
+    return len(_along(0, height, height, size)) * len(_along(0, width, width, size))
+
+
 def _starts(mask: Masks, size: int) -> list[tuple[int, int]]:
     """Return where windows begin (row, column) that cover each defect; no start occurs twice."""
     boxes = [(c.x, c.y, c.width, c.height) for c in components(mask[None])]
