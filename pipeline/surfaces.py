@@ -16,6 +16,8 @@ CLEAN, DRAWN, SELECTED = "gen", "gen-samples", "gen-selected"
 CUT, JOINED = "gen-cut", "gen-plates"
 # These put defects on clean images.
 PAINTING: tuple[RunMethod, ...] = ("paste", "procedural", "inpaint")
+# A part that is on so many plates or more is worth a word: they are that much alike.
+OFTEN = 5
 
 
 def stage_of(stage: str, part: str) -> str:
@@ -89,8 +91,14 @@ class Surfaces:
     def notices(self) -> tuple[str, ...]:
         """What else is to be known."""
         odd = (seam for seam in self.seams if seam.verdict in (STANDS_OUT, TOO_SMOOTH))
+        alike = (lot for lot in self.lots if 0 < OFTEN * lot.accepted <= self.added and lot.part)
         return (
             *(line for lot in self.lots for line in lot.notices),
+            *(
+                f"only {lot.accepted} generated {lot.name} passed: each is on some "
+                f"{self.added // lot.accepted} of {self.added} plates"
+                for lot in alike
+            ),
             *(f"the seam {s.seam} of generated plates: {s.verdict} ({s.why})" for s in odd),
         )
 

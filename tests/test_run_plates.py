@@ -3,6 +3,8 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from flawsmith.evaluate.certificate import Verdict
 from flawsmith.evaluate.filtering.filtering import Sifted
 from flawsmith.gen.sampler import load_sampler
 from flawsmith.pipeline.settings import RunSettings
+from flawsmith.pipeline.surfaces import Lot, Surfaces
 from tests.augment_helpers import part, write_scan
 from tests.run_helpers import figures_of, kept_in, refusal_of, result_of, run
 
@@ -301,3 +304,15 @@ def test_what_cannot_be_plates_in_three_parts_is_one_line(source, tmp_path):
     assert "images 24x95 cannot be cut into three parts of one height" in told
     assert "(mend: --gen-parts whole, or leave out --clean gan)" in told
     assert not (out / "stages" / "gen-cut").exists()
+
+
+def test_a_part_that_is_on_many_plates_is_told():
+    def lots(*accepted):
+        pairs = zip(PARTS, accepted, strict=True)
+        return tuple(Lot(part, 60, n, {}, (), Path(part)) for part, n in pairs)
+
+    assert Surfaces(None, lots(23, 58, 1), added=60).notices == (
+        "only 1 generated cathode parts passed: each is on some 60 of 60 plates",
+    )
+    assert Surfaces(None, lots(23, 58, 13), added=60).notices == ()
+    assert Surfaces(None, (replace(lots(1, 1, 1)[0], part=""),), added=60).notices == ()
