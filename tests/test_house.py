@@ -172,3 +172,24 @@ def test_no_path_of_this_machine_is_written_down():
         if b"\0" not in content[:4096]:
             found = pattern.search(content.decode("utf-8", "replace"))
             assert not found, f"{path.relative_to(ROOT)}: {found}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that a page's headings have on its host."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head).lower().replace(" ", "-") for head in heads}
+
+
+def test_every_link_between_pages_leads_somewhere():
+    pages, dead, seen = [p for p in tracked() if p.suffix == ".md"], [], 0
+    for page in pages:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if "://" in target:
+                continue
+            name, _, anchor = target.partition("#")
+            there = (page.parent / name) if name else page
+            seen += 1
+            if not there.exists() or (anchor and anchor not in anchors(there)):
+                dead.append(f"{page.relative_to(ROOT)}: {target}")
+    assert seen > 20
+    assert dead == []
