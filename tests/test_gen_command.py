@@ -11,6 +11,7 @@ from flawsmith.commands.gen import command as GEN
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import InputError
 from flawsmith.gen.sampler import load_sampler
+from flawsmith.gen.shapes import marked
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.gen_run_helpers import make_source
 from tests.trees import tree_hash
@@ -66,14 +67,14 @@ def test_samples_are_pairs_with_their_origin(home):
     assert read_dataset(home / "whole").classes == ("square", "stripe")
 
 
-def test_the_mask_is_where_a_plane_is_above_0(home):
+def test_the_mask_is_where_the_rule_says(home):
     from flawsmith.gen.latents import latents
 
     sampler = load_sampler(home / "run", "cpu")
     (sample,) = sampler.sample(1, 4, start=2)
     with torch.no_grad():
         made = sampler.generator(latents(4, [2], sampler.settings.latent))[0]
-    assert np.array_equal(sample.masks, (made[1:] > 0).numpy())
+    assert np.array_equal(sample.masks, marked(made[None, 1:])[0].numpy())
     wanted = ((made[0] + 1) * 127.5).round().clamp(0, 255).byte().numpy()
     assert np.array_equal(sample.image, wanted)
 

@@ -197,12 +197,12 @@ def test_rates_fall_to_nothing(source):
 
 
 def test_masks_follow_the_geometry_alone(source):
-    """Planes keep -1 and 1 under augmentation; real and generated ones are changed alike."""
+    """Planes keep their values under augmentation; real and generated ones are changed alike."""
     task = squares_task(source, arch="fastgan", with_masks=True, augment=1.0, cutout=0.5)
     assert task.shape.total == 3
     now = task._draw(context_of(task), 0)
     shown = task._shown(now.real, now.change)
-    assert set(shown[:, 1:].unique().tolist()) == {-1.0, 1.0}
+    assert {*shown[:, 1:].unique().tolist()} <= {*now.real[:, 1:].unique().tolist()}
     assert not torch.equal(shown, now.real)
     moved = now.change.geometry(now.real[:, 1:])
     assert torch.equal(shown[:, 1:], moved)

@@ -287,7 +287,7 @@ def test_a_run_s_weights_in_other_states(trained, tmp_path):
     for name, wrong in wrongs.items():
         assert re.search("its settings .* train it again", complaint(folder(name, config=wrong)))
     other = config | {"classes": ["square", "disc", "third"]}
-    assert "not the weights of UNet" in complaint(folder("classes", config=other))
+    assert "no painter of flawsmith: enter.conv" in complaint(folder("classes", config=other))
     same = folder("same")
     image, masks = texture(5), mark(0, 30, 30, 5)
     first, second = (load_painter(f, "cpu").paint(image, masks, rng(0)) for f in (trained, same))

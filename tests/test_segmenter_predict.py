@@ -114,7 +114,7 @@ def test_what_cannot_be_loaded(tmp_path):
     for facts, told in (
         ({"kind": "inpaint"}, "'inpaint', not of a segmenter"),
         ({"kind": "segment", "config": {"classes": ["a"]}}, "train it again"),
-        ({"kind": "segment", "config": {"classes": ["a"], "settings": {}}}, "not the weights"),
+        ({"kind": "segment", "config": {"classes": ["a"], "settings": {}}}, "no segmenter of"),
     ):
         save_weights(path, layer, facts)
         with pytest.raises(InputError, match=told):

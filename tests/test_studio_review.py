@@ -23,7 +23,7 @@ from flawsmith.evaluate.filtering.reasons import PERSON, TWIN
 from flawsmith.evaluate.filtering.select_settings import SelectSettings
 from flawsmith.evaluate.filtering.settings import FilterSettings
 from flawsmith.evaluate.filtering.sieve import Sieve
-from flawsmith.pipeline.clean import _select_stage
+from flawsmith.pipeline.clean import Maker
 from flawsmith.studio import decisions
 from flawsmith.studio.candidates import Candidates, reserved
 from flawsmith.studio.decisions import Conflict, Decisions
@@ -319,7 +319,7 @@ def test_a_run_selects_anew_what_a_person_decided_on(made):
     plan = SimpleNamespace(select=SelectSettings())
     for choice, was in ((None, None), ("rejected", None), ("accepted", "rejected")):
         Decisions(made / "samples.jsonl", Roots([made])).decide("paste_000001", choice, was)
-        _select_stage(stages, made, None, plan, "cpu", 1)
+        Maker(stages, plan, "cpu", 1)._select("", made, None, "split")
     told = [job.get("choices") for job in jobs]
     assert told == [None, {"paste_000001": "rejected"}, {"paste_000001": "accepted"}]
 

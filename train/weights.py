@@ -5,6 +5,7 @@ torch is imported on use: the hash of a file is asked for where no network will 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,17 +84,23 @@ def load_into(module: "nn.Module", tensors: "Mapping[str, Tensor]", where: objec
     module.load_state_dict(own | dict(tensors))
 
 
-def check_outline(path: Path, build: "Callable[[], nn.Module]", what: str) -> None:
+def check_outline(
+    path: Path,
+    build: "Callable[[], nn.Module]",
+    what: str,
+    weightless: AbstractContextManager[object] | None = None,
+) -> None:
     """Raise InputError unless a safetensors file holds the tensors of what ``build`` makes.
 
     The network is built without memory for its weights, and of the file only the header is read: a
-    stranger's small file cannot ask for more memory than it has bytes. what: for the message.
+    stranger's small file cannot ask for more memory than it has bytes. what: for the message;
+    weightless: in which ``build`` takes no memory, torch's meta device unless given.
     """
     import torch
     from safetensors import safe_open
 
     try:
-        with torch.device("meta"):
+        with weightless or torch.device("meta"):
             wanted = {k: list(value.shape) for k, value in build().state_dict().items()}
     except BROKEN as error:
         raise InputError(f"no {what}", where=path) from error

@@ -124,7 +124,8 @@ class Detector(ABC):
         The file may be a stranger's: its shapes must be those of the settings before any memory is
         taken, so a small file cannot ask for more than it holds.
         """
-        check_outline(path, lambda: self._empty(form, layout), "detector of flawsmith")
+        build, what = lambda: self._empty(form, layout), "detector of flawsmith"
+        check_outline(path, build, what, self._weightless())
         network = self._empty(form, layout)
         load_into(network, read_tensors(path, {}), path)
         self.form, self.network = form, network.to(self.device)
