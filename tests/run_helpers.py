@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import sys
 
 from click.testing import CliRunner
 
@@ -101,3 +102,31 @@ def assert_sound(dataset):
         assert sample.meta["decision"] == "accepted"
     assert len({found.classes for found in sets.values()}) == 1
     return sets
+
+
+def spoil_tests(monkeypatch):
+    """Let a run's test images be no pictures any more, once it knows which ones they are."""
+    inner = sys.modules["flawsmith.pipeline.run"].split_stage
+
+    def spoiled(stages, found, settings):
+        parts = inner(stages, found, settings)
+        for index in parts["test"]:
+            found.dataset.records[index].image.write_bytes(b"no picture")
+        return parts
+
+    monkeypatch.setattr("flawsmith.pipeline.run.split_stage", spoiled)
+
+
+def assert_blind(source, out, words, whole, places, monkeypatch):
+    """Assert that nothing below these places of a run looks at a test image of ``source``.
+
+    The test images are spoiled. whole: the folder of the same run, undisturbed.
+    """
+    spoil_tests(monkeypatch)
+    done = run(source, out, *words)
+    # The data set of real images is the first that needs them.
+    assert isinstance(done.exception, InputError), done.exception
+    for place in places:
+        told, wanted = (figures_of(root, place) for root in (out, whole))
+        assert told
+        assert told == wanted

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import sys
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from flawsmith.evaluate.segmenter.task import SegmentTask
 from tests.gate_helpers import config_of, gated, made_up, told_by
 from tests.killing import run_until
 from tests.report_helpers import Page
-from tests.run_helpers import check_sets, figures_of, make_source
+from tests.run_helpers import check_sets, figures_of, make_source, spoil_tests
 
 GATE = ("real", "real+filtered")
 
@@ -156,15 +155,7 @@ def test_interrupted_in_the_filter(source, whole, tmp_path, monkeypatch):
 
 def test_the_test_part_is_unseen_until_the_gate(source, whole, tmp_path, monkeypatch):
     copy = shutil.copytree(source, tmp_path / "parts")
-    inner = sys.modules["flawsmith.pipeline.run"].split_stage
-
-    def spoiled(stages, found, settings):
-        parts = inner(stages, found, settings)
-        for index in parts["test"]:
-            found.dataset.records[index].image.write_bytes(b"no picture")
-        return parts
-
-    monkeypatch.setattr("flawsmith.pipeline.run.split_stage", spoiled)
+    spoil_tests(monkeypatch)
     out = tmp_path / "out"
     done = gated(copy, out, *config_of(tmp_path))
     assert isinstance(done.exception, InputError), done.exception
