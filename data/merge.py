@@ -18,8 +18,8 @@ from flawsmith.data.jobs import check_apart
 from flawsmith.data.manifest import MANIFEST
 from flawsmith.data.shard_checks import Opened, check_contents, open_shards
 from flawsmith.data.staging import JOB, LOCK, staged
-from flawsmith.data.writing import make_folder
-from flawsmith.errors import InputError, OutputError
+from flawsmith.data.writing import make_folder, writing_in
+from flawsmith.errors import InputError
 from flawsmith.progress import say, track
 
 # What a format's ``finish`` may raise on lines that no writer of ours left.
@@ -93,7 +93,7 @@ def _join(shards: Sequence[Opened], root: Path, *, copy: bool) -> tuple[int, int
 def _place(source: Path, target: Path, *, copy: bool) -> bool:
     """Give a file its place; return whether it is a link."""
     make_folder(target.parent)
-    try:
+    with writing_in(target):
         # Never written in place: it may be a link to a shard's file.
         target.unlink(missing_ok=True)
         if not copy:
@@ -104,8 +104,6 @@ def _place(source: Path, target: Path, *, copy: bool) -> bool:
             else:
                 return True
         shutil.copyfile(source, target, follow_symlinks=False)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
     return False
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from flawsmith.data.manifest import class_colours
 from flawsmith.data.scan import Facts, Scan
 from flawsmith.data.statistics import component_areas, components_an_image
-from flawsmith.data.writing import make_folder
-from flawsmith.errors import OutputError
+from flawsmith.data.writing import make_folder, writing_in
 from flawsmith.sample import LABELS
 
 if TYPE_CHECKING:
@@ -44,11 +43,9 @@ def write_plots(scan: Scan, folder: Path) -> list[Path]:
     paths = []
     for name, figure in figures.items():
         path = folder / f"{name}.png"
-        try:
+        with writing_in(path):
             # Without the version, so that the same data give the same bytes.
             figure.savefig(path, dpi=DPI, metadata={"Software": None})
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
         paths.append(path)
     return paths
 

@@ -94,15 +94,20 @@ def staged(
 
 
 @contextmanager
-def held(path: Path, taken: str, where: Path) -> Iterator[None]:
-    """Hold a lock file for this process; raises InputError saying ``taken`` if another has it."""
+def held(path: Path, taken: str, where: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock file for this process; raises InputError saying ``taken`` if another has it.
+
+    patience: seconds to wait for it.
+    """
+    if path.is_symlink():
+        # Opening it would empty the file that it leads to.
+        raise InputError("a link: nothing is written through it", where=path, mend="remove it")
     lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InputError(taken, where=where, mend="wait for it") from error
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with writing_in(path):
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout as error:  # an OSError itself
+            raise InputError(taken, where=where, mend="wait for it") from error
     try:
         yield
     finally:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.data.tables import read_json
-from flawsmith.data.writing import write_file
-from flawsmith.errors import InputError, OutputError
+from flawsmith.data.writing import write_file, writing_in
+from flawsmith.errors import InputError
 
 COSTS = "costs.json"
 
@@ -58,12 +58,8 @@ class Costs:
     def _write(self) -> None:
         new = self.path.with_name(self.path.name + ".new")
         write_file(new, json.dumps(self._known, indent=1, ensure_ascii=False) + "\n")
-        try:
+        with writing_in(self.path):
             new.replace(self.path)
-        except OSError as error:
-            raise OutputError(
-                f"{self.path}: cannot be written: {error.strerror or error}"
-            ) from error
 
 
 def _is_entry(entry: object) -> bool:

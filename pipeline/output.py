@@ -15,7 +15,7 @@ from flawsmith.data.build import build
 from flawsmith.data.collected import Collected, Entry
 from flawsmith.data.scan import Scan
 from flawsmith.data.staging import JOB
-from flawsmith.data.writing import Spec, write_lines
+from flawsmith.data.writing import Spec, write_lines, writing_in
 from flawsmith.errors import OutputError
 from flawsmith.evaluate.certificate import Verdict, decision
 from flawsmith.pipeline.candidates import Made, Verdicts
@@ -109,10 +109,8 @@ def write_samples(out: Path, verdicts: Verdicts) -> Path:
     path = out / SAMPLES
     new = path.with_name(path.name + ".new")
     write_lines(new, (json.dumps(line, ensure_ascii=False) for line in sample_lines(verdicts)))
-    try:
+    with writing_in(path):
         new.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     return path
 
 

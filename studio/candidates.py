@@ -10,11 +10,11 @@ from flawsmith.data.dataset import DataSet, Record
 from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.manifest import SAMPLES, class_colours
 from flawsmith.data.review import Choice
+from flawsmith.data.staging import held
 from flawsmith.data.tables import read_jsonl
 from flawsmith.errors import InputError
 from flawsmith.evaluate.filtering.checks import method_of
 from flawsmith.studio.decisions import Conflict, Decisions, Remade
-from flawsmith.studio.locking import locked
 from flawsmith.studio.paths import Roots, Version, version_of
 
 LOCK = ".review.lock"
@@ -121,7 +121,7 @@ def reserved(sets: tuple[Path, ...]) -> Iterator[None]:
     """Hold the data sets for this server: a second one would not see the first one's decisions."""
     with ExitStack() as stack:
         for folder in sets:
-            stack.enter_context(locked(folder / LOCK, "another studio has it open", folder))
+            stack.enter_context(held(folder / LOCK, "another studio has it open", folder))
         yield
 
 

@@ -19,8 +19,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from flawsmith.data.tables import read_json
-from flawsmith.data.writing import make_folder
-from flawsmith.errors import InputError, OutputError
+from flawsmith.data.writing import make_folder, writing_in
+from flawsmith.errors import InputError
 from flawsmith.train.files import replace_file, sync_folder, write_synced
 from flawsmith.train.weights import file_sha256, load_into, read_tensors
 
@@ -59,7 +59,7 @@ def save_checkpoint(
     state = {"format": FORMAT, "step": step, "sha256": digest, "optimizers": groups, **facts}
     state[OWN] = _digest_of(state)
     new, final = folder / f"{step:08d}{NEW}", folder / f"{step:08d}"
-    try:
+    with writing_in(folder):
         make_folder(folder)
         _clean(folder)
         new.mkdir()
@@ -70,8 +70,6 @@ def save_checkpoint(
         sync_folder(folder)
         for old in _whole(folder)[:-KEPT]:
             shutil.rmtree(old)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def load_checkpoint(path: Path, models: Models, optimizers: Optimizers) -> dict[str, Any]:

@@ -3,18 +3,16 @@
 import os
 from pathlib import Path
 
-from flawsmith.errors import OutputError
+from flawsmith.data.writing import writing_in
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Give the file new content at once; raises OutputError naming it."""
     new = path.with_name(path.name + ".new")
-    try:
+    with writing_in(path):
         write_synced(new, content)
         new.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def write_synced(path: Path, content: bytes) -> None:

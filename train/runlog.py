@@ -20,7 +20,7 @@ from rich.progress import (
 from torch.utils.tensorboard import SummaryWriter
 
 from flawsmith.data.images import write_png
-from flawsmith.data.writing import make_folder
+from flawsmith.data.writing import make_folder, writing_in
 from flawsmith.errors import OutputError
 from flawsmith.progress import say
 from flawsmith.sample import Image
@@ -99,23 +99,16 @@ class RunLog:
         self._board.flush()
 
     def _scalar(self, name: str, value: float, step: int) -> None:
-        try:
+        with writing_in(self.folder / BOARD):
             self._board.add_scalar(name, value, step)
-        except OSError as error:
-            raise OutputError(
-                f"{self.folder / BOARD}: cannot be written: {error.strerror or error}"
-            ) from error
 
 
 def append_line(path: Path, line: str) -> None:
     """Add a line to a text file and flush it to the disk; raises OutputError naming it."""
-    try:
-        with path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with writing_in(path), path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def cut_metrics(path: Path, step: int) -> None:
