@@ -1,6 +1,6 @@
 """Every benchmark, each in a process of its own, one after another; one table at the end.
 
-    python benchmarks/all.py [--quick] [--only NAME,NAME] [--out bench-out] [--again]
+    python benchmarks/all.py [--quick] [--studies] [--only NAME,NAME] [--out bench-out] [--again]
 
 Prints name, ours, baseline, ratio, goal and whether it is reached, and writes the same with all
 other figures, the machine and the versions to OUT/full.json (OUT/quick.json). A benchmark that
@@ -8,8 +8,10 @@ fails is named and the rest go on; then the exit code is 1. What was measured is
 command again goes on, ``--again`` measures anew. What a stopped benchmark had done is used only by
 the very same code. A missed goal is told, and is no failure.
 
-The full form takes hours on two cores and wants a machine without other jobs. ``--quick`` shows
-in some minutes that all of them work; its figures are of jobs too small to say anything.
+Speed and memory take about an hour on two cores and want a machine without other jobs. How well
+generated data, detectors and generators do is a study of many hours: ``--studies`` adds these.
+``--quick`` shows in some minutes that all of them work, studies too; its figures are of jobs too
+small to say anything.
 
 Real images: ``magnetic_tile`` of FLAWSMITH_TEST_DATA where that is set, else drawn strips.
 """
@@ -44,12 +46,13 @@ class Bench:
     """A script with the words of its full and its quick form.
 
     {source}: a data set; {train}, {test}: its parts; {work}: a folder that is kept. A "+" stands
-    for a blank within a word.
+    for a blank within a word. study: of quality, which takes hours.
     """
 
     script: str
     full: str
     quick: str
+    study: bool = False
 
 
 BENCHES = {
@@ -62,20 +65,30 @@ BENCHES = {
     "gan": Bench("gan", "--json", "--json --archs dcgan --steps 2 --rounds 1"),
     "filter": Bench("filter", "", "--count 40 --steps 2"),
     "studio": Bench("studio", "--json", "--json --count 200 --strokes 2"),
+    "stages": Bench(
+        "stages",
+        "{source} {work} --json",
+        "{source} {work} --json --words --budget+none+--count+12+--seeds+2+--gate-steps+2",
+    ),
+    "growth": Bench("growth", "{work}", "{work} --base 8 --only demo,data+info"),
     "few-shot": Bench(
-        "few_shot", "{source} {work} --json", "{source} {work} --json --steps 2 --seeds 2"
+        "few_shot",
+        "{source} {work} --json",
+        "{source} {work} --json --steps 2 --seeds 2",
+        study=True,
     ),
     "detectors": Bench(
         "detectors",
         "{source} {work} --json",
         "{source} {work} --json --only brightness,knn --seeds 1",
+        study=True,
     ),
     "gan-quality": Bench(
         "gan_quality",
         "{train} {test} {work} --json",
         "{train} {test} {work} --json --minutes 0.05 --only dcgan",
+        study=True,
     ),
-    "growth": Bench("growth", "{work}", "{work} --base 8 --only demo,data+info"),
 }
 
 
@@ -218,11 +231,13 @@ def table(entries: dict[str, dict[str, Any]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="do they work? some minutes")
+    parser.add_argument("--studies", action="store_true", help="those of quality, too: many hours")
     parser.add_argument("--only", metavar="NAME,NAME", help=", ".join(BENCHES))
     parser.add_argument("--out", type=Path, default=Path("bench-out"))
     parser.add_argument("--again", action="store_true", help="measure anew what is known")
     given = parser.parse_args()
-    names = given.only.split(",") if given.only else list(BENCHES)
+    usual = [name for name, one in BENCHES.items() if given.studies or given.quick or not one.study]
+    names = given.only.split(",") if given.only else usual
     if unknown := [name for name in names if name not in BENCHES]:
         parser.error(f"no benchmark {unknown[0]!r}; one of {', '.join(BENCHES)}")
     form = "quick" if given.quick else "full"

@@ -130,6 +130,20 @@ def test_a_stopped_benchmark_takes_its_commands_with_it(tmp_path):
         time.sleep(0.05)
 
 
+def test_studies_are_made_when_asked_for(scripts, monkeypatch):
+    """They take many hours; the quick form shows that they work, too."""
+    study = bench.Bench("good", "{work}", "{work}", study=True)
+    monkeypatch.setattr(bench, "BENCHES", {"good": bench.BENCHES["good"], "study": study})
+    out = scripts / "out"
+    assert run(out) == 0
+    assert not (out / "full" / "study.json").exists()
+    assert run(out, "--studies") == 0
+    assert (out / "full" / "study.json").is_file()
+    assert run(out, "--quick") == 0
+    assert (out / "quick" / "study.json").is_file()
+    assert run(out, "--only", "study", "--again") == 0
+
+
 def test_unknown_names_are_refused(scripts):
     assert run(scripts / "out", "--only", "good,fast") == 2
     assert not (scripts / "out").exists()
