@@ -9,10 +9,11 @@ import torch
 from flawsmith.data.dataset import MaskSource
 from flawsmith.data.formats import read_dataset
 from flawsmith.data.scan import scan
-from flawsmith.errors import InputError, Interrupted
+from flawsmith.errors import InputError, Interrupted, OutputError
 from flawsmith.evaluate.filtering import folds
 from flawsmith.evaluate.filtering.agreement import of_candidates, of_real
 from flawsmith.evaluate.filtering.folds import fold_segmenters
+from flawsmith.train import loop
 from flawsmith.train.runs import STATE
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.inpaint_run_helpers import make_source
@@ -101,6 +102,26 @@ def test_an_interrupted_training_goes_on(shapes, quick, tmp_path, monkeypatch):
         fold_segmenters(shapes, QUICK, tmp_path, "cpu")
     monkeypatch.setattr(folds, "train_arm", real)
     resumed = fold_segmenters(shapes, QUICK, tmp_path, "cpu")
+    picture = [np.full((64, 64), 90, np.uint8)]
+    for half in (0, 1):
+        assert np.array_equal(whole.chances(picture, half), resumed.chances(picture, half))
+
+
+def test_what_a_full_disk_left_of_the_last_checkpoint_goes(shapes, quick, tmp_path, monkeypatch):
+    """The weights are written first: with them the segmenter is done, whatever else is missing."""
+    whole, _ = quick
+
+    def fill(folder, step, *rest):
+        (folder / f"{step:08d}.new").mkdir(parents=True)
+        raise OutputError(f"{folder}: cannot be written: No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "save_checkpoint", fill)
+        with pytest.raises(OutputError, match="No space left"):
+            fold_segmenters(shapes, QUICK, tmp_path, "cpu")
+    assert len(list(tmp_path.glob(f"*/{STATE}/*.new"))) == 1
+    resumed = fold_segmenters(shapes, QUICK, tmp_path, "cpu")
+    assert not list(tmp_path.glob(f"*/{STATE}"))
     picture = [np.full((64, 64), 90, np.uint8)]
     for half in (0, 1):
         assert np.array_equal(whole.chances(picture, half), resumed.chances(picture, half))

@@ -96,8 +96,9 @@ def _trained(
         say(f"filter: training a segmenter on {name} of the real groups, {settings.steps} steps")
         arm = arm_of("real", real, None, settings)
         train_arm(arm, settings, loop, run, flips=flips, source={"job": digest})
-        # What a resume needs is three times as large as the weights.
-        shutil.rmtree(run / STATE, ignore_errors=True)
+    # What a resume needs is three times as large as the weights; a call that was stopped between
+    # the last weights and here has left it.
+    shutil.rmtree(run / STATE, ignore_errors=True)
     return run
 
 
