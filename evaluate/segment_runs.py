@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ import numpy as np
 from flawsmith import __version__
 from flawsmith.data.scan import Scan
 from flawsmith.data.staging import job_digest
-from flawsmith.data.symmetry import flips_of
 from flawsmith.data.tables import read_json
 from flawsmith.errors import InputError
 from flawsmith.evaluate.feature_store import default_folder
 from flawsmith.evaluate.overlap import Counts, ImageCounts, count, overlap
+from flawsmith.evaluate.read_once import ReadOnce, content_digest
 from flawsmith.evaluate.segmenter.predict import Predictor, load_predictor
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.segmenter.sources import Arm, arm_of
@@ -56,19 +55,20 @@ class Entry:
     source: dict[str, str]
 
 
-def entry_of(name: str, real: Scan, added: Scan | None, settings: SegmentSettings) -> Entry:
+def entry_of(name: str, real: ReadOnce, added: Scan | None, settings: SegmentSettings) -> Entry:
     """Return the arm of these samples; None: the real ones alone.
 
     Flips come from the real samples in every arm, so that all are augmented alike: some of their
     pictures are read for that, and all masks for the digests. Raises InputError as ``arm_of`` does.
     """
-    source = {"real": content_digest(real)}
+    source = {"real": real.digest}
     if added is not None:
         source["added"] = content_digest(added)
-    return Entry(arm_of(name, real, added, settings), flips_of(real), source)
+    arm = arm_of(name, real.found, added, settings, real.samples)
+    return Entry(arm, real.flips, source)
 
 
-def run_arm(entry: Entry, seed: int, test: Scan, folder: Path, plan: RunPlan) -> Counts:
+def run_arm(entry: Entry, seed: int, test: ReadOnce, folder: Path, plan: RunPlan) -> Counts:
     """Train an arm with a seed in its run folder, then count how it predicts the test images.
 
     The same call again goes on: within the training from its checkpoint, and with nothing to do
@@ -104,16 +104,17 @@ def run_all(
 ) -> dict[str, dict[int, Counts]]:
     """Make every run of every arm, in ``folder/<arm>/<seed>``, and tell how far it is."""
     seeds = range(plan.settings.seed, plan.settings.seed + plan.settings.seeds)
+    learned, tested = ReadOnce(real), ReadOnce(test)
     left = sum(not _at(folder, arm, s, COUNTS).is_file() for arm in arms for s in seeds)
     told = Progress(len(arms) * len(seeds), left)
     counts: dict[str, dict[int, Counts]] = {}
     for name, added in arms.items():
-        entry = entry_of(name, real, added, plan.settings)
+        entry = entry_of(name, learned, added, plan.settings)
         counts[name] = {}
         for seed in seeds:
             new = not _at(folder, name, seed, COUNTS).is_file()
             start = time.monotonic()
-            counts[name][seed] = run_arm(entry, seed, test, _at(folder, name, seed), plan)
+            counts[name][seed] = run_arm(entry, seed, tested, _at(folder, name, seed), plan)
             if new:
                 told.add(time.monotonic() - start)
             told.tell(f"{name}, seed {seed}", counts[name][seed])
@@ -164,43 +165,29 @@ def default_runs(
     return default_folder() / "segment" / job_digest(job)[:16]
 
 
-def predict(predictor: Predictor, test: Scan) -> Counts:
+def predict(predictor: Predictor, test: ReadOnce) -> Counts:
     """Return the counts of the test set's labelled samples.
 
     Raises InputError if its classes are not the predictor's.
     """
-    classes = test.dataset.classes
+    dataset = test.found.dataset
+    classes = dataset.classes
     if classes != predictor.classes:
         raise InputError(
             f"its classes are {', '.join(classes)}; the segmenter's {', '.join(predictor.classes)}",
-            where=test.dataset.root,
+            where=dataset.root,
         )
 
     def rows() -> "list[ImageCounts]":
         found = []
-        for sample in track(test.dataset, "testing", len(test.dataset)):
+        for index in track(range(len(dataset)), "testing", len(dataset)):
+            sample = test.samples[index]
             known = sample.label != "unknown"
             masks = predictor.masks(sample.image) if known else np.zeros_like(sample.masks)
             found.append(count(sample, masks))
         return found
 
     return Counts.of(classes, rows())
-
-
-def content_digest(found: Scan) -> str:
-    """Return a SHA-256 of all that a comparison uses of a data set, wherever it lies.
-
-    That is the classes, and of each sample id, label, group, pixels and masks. Masks are read;
-    pictures are not, their digests are the scan's.
-    """
-    classes = found.dataset.classes
-    state = sha256(json.dumps(classes).encode())
-    for record, fact in zip(found.dataset.records, found.facts, strict=True):
-        state.update(json.dumps(asdict(fact), sort_keys=True).encode())
-        if any(fact.pixels):
-            masks = record.masks.read((len(classes), fact.height, fact.width))
-            state.update(np.packbits(masks).data)
-    return state.hexdigest()
 
 
 def _run_digest(entry: Entry, seed: int, plan: RunPlan) -> str:
@@ -215,8 +202,8 @@ def _run_digest(entry: Entry, seed: int, plan: RunPlan) -> str:
     return job_digest(job)
 
 
-def _test_digest(test: Scan, plan: RunPlan) -> str:
-    return job_digest({"test": content_digest(test), "tiling": asdict(plan.settings.tiling)})
+def _test_digest(test: ReadOnce, plan: RunPlan) -> str:
+    return job_digest({"test": test.digest, "tiling": asdict(plan.settings.tiling)})
 
 
 def _read_counts(path: Path) -> dict[str, Any]:

@@ -156,16 +156,17 @@ class _Runs:
         settings: SegmentSettings,
         device: str,
     ) -> None:
+        from flawsmith.evaluate.read_once import ReadOnce
         from flawsmith.evaluate.segment_runs import RunPlan, entry_of
 
-        self.stages, self.train, self.test = stages, train, test
+        self.stages, self.train, self.test = stages, ReadOnce(train), ReadOnce(test)
         self.arms: dict[str, Scan | None] = {REAL: None} | dict(added)
         self.settings = settings
         self.plan = RunPlan(settings, device)
-        # An arm keeps the pictures that it has read: one at a time is enough.
+        # An arm keeps the synthetic pictures that it has read: one arm at a time is enough.
         self.known = {}
         for name, own in self.arms.items():
-            entry = entry_of(name, train, own, settings)
+            entry = entry_of(name, self.train, own, settings)
             self.known[name] = (entry.flips, entry.source)
 
     def all(self, cap: float | None) -> "tuple[dict[str, dict[int, Counts]], str]":
@@ -217,7 +218,8 @@ class _Runs:
         from flawsmith.evaluate.segment_runs import Entry
         from flawsmith.evaluate.segmenter.sources import arm_of
 
-        arm = arm_of(name, self.train, self.arms[name], self.settings)
+        real = self.train
+        arm = arm_of(name, real.found, self.arms[name], self.settings, real.samples)
         return Entry(arm, *self.known[name])
 
     def _stage(self, name: str, seed: int) -> str:

@@ -2,17 +2,20 @@
 
 import json
 import signal
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from flawsmith.data.dataset import DataSet
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError, Interrupted
 from flawsmith.evaluate import segment_curve, segment_runs
 from flawsmith.evaluate.paired import compare
+from flawsmith.evaluate.read_once import ReadOnce, content_digest
 from flawsmith.evaluate.segment import SegmentCheck, check, check_sets, judge
 from flawsmith.evaluate.segment_curve import curve
-from flawsmith.evaluate.segment_runs import Progress, RunPlan, content_digest, entry_of, run_arm
+from flawsmith.evaluate.segment_runs import Progress, RunPlan, entry_of, run_arm
 from flawsmith.evaluate.segmenter.task import SegmentTask
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.paired_helpers import arms, counts
@@ -148,9 +151,30 @@ def test_images_of_unknown_label_are_not_tested(sets, tmp_path):
     facts = (*some.facts[:2], replace(some.facts[2], label="unknown"))
     unsure = Scan(replace(some.dataset, records=records), facts)
     plan = RunPlan(quick(**TINY), "cpu")
-    found = run_arm(entry_of("real", real, None, plan.settings), 0, unsure, tmp_path / "run", plan)
+    entry = entry_of("real", ReadOnce(real), None, plan.settings)
+    found = run_arm(entry, 0, ReadOnce(unsure), tmp_path / "run", plan)
     assert found.unknown == (facts[2].id,)
     assert found.ids == (facts[0].id, facts[1].id)
+
+
+def test_real_and_test_images_are_decoded_once(sets, tmp_path, monkeypatch):
+    """However many arms and seeds there are; real ones once more for the flips that they allow."""
+    real, added, test = sets
+    read, decoded = DataSet.__getitem__, Counter()
+
+    def count(dataset, index):
+        decoded[dataset.root.name, dataset.ids[index]] += 1
+        return read(dataset, index)
+
+    monkeypatch.setattr(DataSet, "__getitem__", count)
+    some = test.select(range(6))
+    more = {"a": added["real+more"], "b": added["real+noise"]}
+    check(real, more, some, quick(**TINY | {"seeds": 2}), tmp_path / "runs", device="cpu")
+    tested = [decoded[some.dataset.root.name, name] for name in some.dataset.ids]
+    assert tested == [1] * 6
+    learned = [decoded[real.dataset.root.name, name] for name in real.dataset.ids]
+    assert max(learned) <= 2
+    assert sum(learned) > len(learned) / 2
 
 
 def test_the_digest_is_of_masks_and_labels_not_of_places(sets, tmp_path):

@@ -14,7 +14,7 @@ from flawsmith.data.staging import job_digest
 from flawsmith.data.symmetry import flips_of
 from flawsmith.errors import InputError
 from flawsmith.evaluate.filtering.halves import can_halve, halves_of
-from flawsmith.evaluate.segment_runs import content_digest
+from flawsmith.evaluate.read_once import content_digest
 from flawsmith.evaluate.segmenter.predict import Predictor, load_predictor
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.segmenter.sources import arm_of

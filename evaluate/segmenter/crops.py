@@ -33,15 +33,17 @@ class Pool:
 
     Samples labelled ``unknown`` have no part in it: what is not marked there may still be a defect.
     Clean ones do, as examples of what to leave alone. rim: labels within so many pixels of a mask's
-    edge do not count; of a line thinner than twice that nothing is left to count. Raises InputError
-    when no sample is left.
+    edge do not count; of a line thinner than twice that nothing is left to count. samples: those of
+    ``found``, if they are decoded elsewhere, too. Raises InputError when no sample is left.
     """
 
-    def __init__(self, found: Scan, size: int, rim: int = 0) -> None:
+    def __init__(
+        self, found: Scan, size: int, rim: int = 0, samples: SampleCache | None = None
+    ) -> None:
         self.classes = found.dataset.classes
         self.size = size
         self.rim = rim
-        self.samples = SampleCache(found.dataset)
+        self.samples = samples or SampleCache(found.dataset)
         self.usable = [i for i, fact in enumerate(found.facts) if fact.label != "unknown"]
         if not self.usable:
             raise InputError(
@@ -89,10 +91,15 @@ def crop_at(sample: Sample, row: int, column: int, size: int, rim: int = 0) -> C
     So are its masks: a mirrored defect is a defect.
     """
     height, width = sample.masks.shape[1:]
-    rows, columns = mirrored(row, size, height), mirrored(column, size, width)
-    masks = sample.masks[:, rows[:, None], columns]
-    image = sample.image[rows[:, None], columns]
-    return Crop(image, masks, _counted(masks, rim))
+    rows, columns = places(row, size, height), places(column, size, width)
+    masks = sample.masks[:, rows][:, :, columns]
+    return Crop(sample.image[rows][:, columns], masks, _counted(masks, rim))
+
+
+def places(start: int, length: int, full: int) -> "slice | NDArray[np.int64]":
+    """Return which pixels of a line of ``full`` a window shows; beyond the line it is mirrored."""
+    within = start >= 0 and start + length <= full
+    return slice(start, start + length) if within else mirrored(start, length, full)
 
 
 def mirrored(start: int, length: int, full: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flawsmith.errors import InputError
-from flawsmith.evaluate.segmenter.crops import mirrored, pictures_of
+from flawsmith.evaluate.segmenter.crops import pictures_of, places
 from flawsmith.evaluate.segmenter.network import build_segmenter
 from flawsmith.evaluate.segmenter.settings import SegmentSettings
 from flawsmith.evaluate.segmenter.task import SegmentTask
@@ -52,9 +52,9 @@ class Predictor:
         total = np.zeros((len(self.classes), height, width), np.float32)
         weight = np.zeros((height, width), np.float32)
         spans = self.tiling.spans(height), self.tiling.spans(width)
-        for places in _portions(list(product(*spans)), self.tiling.batch):
-            told = self.told([_cut(image, *place) for place in places])
-            for tile, (down, across) in zip(told, places, strict=True):
+        for tiles in _portions(list(product(*spans)), self.tiling.batch):
+            told = self.told([_cut(image, *tile) for tile in tiles])
+            for tile, (down, across) in zip(told, tiles, strict=True):
                 shares = np.outer(down.weights, across.weights)
                 view = (slice(down.start, down.start + down.length),
                         slice(across.start, across.start + across.length))  # fmt: skip
@@ -122,9 +122,9 @@ def _check(image: Image) -> None:
 
 def _cut(image: Image, down: Span, across: Span) -> Image:
     """Return the picture's tile, mirrored where it reaches beyond."""
-    rows = mirrored(down.start, down.length, image.shape[0])
-    columns = mirrored(across.start, across.length, image.shape[1])
-    return image[rows[:, None], columns]
+    rows = places(down.start, down.length, image.shape[0])
+    columns = places(across.start, across.length, image.shape[1])
+    return image[rows][:, columns]
 
 
 def _portions(places: list[tuple[Span, Span]], size: int) -> Iterator[list[tuple[Span, Span]]]:

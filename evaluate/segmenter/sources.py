@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from flawsmith.data.cache import SampleCache
 from flawsmith.data.scan import Scan
 from flawsmith.errors import InputError
 from flawsmith.evaluate.segmenter.crops import Crop, Pool
@@ -47,11 +48,18 @@ class Arm:
         return pool.draw(generator, defect=self.shows_defect(step, place)), synthetic
 
 
-def arm_of(name: str, real: Scan, synthetic: Scan | None, settings: SegmentSettings) -> Arm:
+def arm_of(
+    name: str,
+    real: Scan,
+    synthetic: Scan | None,
+    settings: SegmentSettings,
+    samples: SampleCache | None = None,
+) -> Arm:
     """Return an arm of scanned data sets; None: the real samples alone.
 
-    Raises InputError when nothing is marked on the real ones, when the classes differ, and when a
-    data set has no sample to learn from.
+    samples: the real ones, where another arm has decoded them. Raises InputError when nothing is
+    marked on the real ones, when the classes differ, and when a data set has no sample to learn
+    from.
     """
     own = real.dataset
     if not any(fact.planes for fact in real.facts):
@@ -70,4 +78,4 @@ def arm_of(name: str, real: Scan, synthetic: Scan | None, settings: SegmentSetti
                 mend="name the same classes in the same order",
             )
         added = Pool(synthetic, settings.crop, settings.rim)
-    return Arm(name, Pool(real, settings.crop), added, settings.schedule)
+    return Arm(name, Pool(real, settings.crop, samples=samples), added, settings.schedule)

@@ -70,11 +70,9 @@ class SegmentTask:
             group["lr"] = rate
         context.backward_and_step(NAME, told["cross_entropy"] + settings.dice * told["dice"])
         shown = {"synthetic": synthetic, "rate": rate}
-        return (
-            told
-            | {"iou": iou(*judged)}
-            | {name: torch.tensor(value, device=context.device) for name, value in shown.items()}
-        )
+        # Filled there: a copy from here would wait for the device.
+        filled = {name: torch.full((), x, device=context.device) for name, x in shown.items()}
+        return told | {"iou": iou(*judged)} | filled
 
     def _batch(self, context: Context, total: int) -> tuple[Batch, float]:
         """Return this process's crops, augmented, on the device; and which share is synthetic."""
