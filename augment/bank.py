@@ -108,15 +108,16 @@ def cut_out(samples: SampleCache, entry: Entry, margin: int = MARGIN) -> Cutout:
     rows = slice(max(0, y0 - margin), min(height, y1 + margin))
     columns = slice(max(0, x0 - margin), min(width, x1 + margin))
     # Only this cluster: another one of its class may reach into the margin.
-    mask = np.zeros((height, width), bool)
-    mask[y0:y1, x0:x1] = sample.masks[entry.plane, y0:y1, x0:x1]
-    others = sample.union[rows, columns]
+    mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+    own = slice(y0 - rows.start, y1 - rows.start), slice(x0 - columns.start, x1 - columns.start)
+    mask[own] = sample.masks[entry.plane, y0:y1, x0:x1]
+    others = np.asarray(sample.masks[:, rows, columns].any(axis=0))
     sides = {"left": x0 == 0, "top": y0 == 0, "right": x1 == width, "bottom": y1 == height}
     missing = (_missing(margin, y0, height - y1), _missing(margin, x0, width - x1))
     colours = [(0, 0)] * (sample.image.ndim - 2)
     return Cutout(
         image=np.pad(sample.image[rows, columns], (*missing, *colours), "edge"),
-        mask=np.pad(mask[rows, columns], missing),
+        mask=np.pad(mask, missing),
         clean=np.pad(distance_outside(others) > CLEARANCE, missing),
         touches=frozenset(side for side, cut in sides.items() if cut),
         centre=((x0 + x1) / 2 / width, (y0 + y1) / 2 / height),

@@ -31,8 +31,8 @@ def foreground(image: Image) -> Masks:
     glaring part also touches a border, but not most of it). If hardly anything would remain, all
     is the part.
     """
-    grey = cv2.medianBlur(to_grey(image), 5)
-    dark = grey <= max(DARK_FLOOR, DARK_SHARE * float(np.median(grey)))
+    grey = np.asarray(cv2.medianBlur(to_grey(image), 5), np.uint8)
+    dark = grey <= max(DARK_FLOOR, DARK_SHARE * _median(grey))
     margin = _touching_border(dark)
     bright = _touching_border(grey >= BRIGHT)
     if _border(bright).mean() > MIN_BRIGHT_BORDER:
@@ -43,14 +43,23 @@ def foreground(image: Image) -> Masks:
     return np.asarray(grown == 0)
 
 
+def _median(grey: Image) -> float:
+    """Return the median, counted: a tenth of the time of sorting a strip's pixels."""
+    below = np.cumsum(np.bincount(grey.ravel(), minlength=256))
+    middle = [(grey.size - 1) // 2, grey.size // 2]
+    return float(np.searchsorted(below, middle, side="right").mean())
+
+
 def _touching_border(area: Masks) -> Masks:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(area.view(np.uint8), connectivity=4)
-    border = _border(labels)
-    large = stats[:, cv2.CC_STAT_AREA] >= MIN_MARGIN_SHARE * area.size
+    if not _border(area).any():
+        return np.zeros(area.shape, bool)
+    count, labels = cv2.connectedComponents(area.view(np.uint8), connectivity=4)
+    sizes = np.bincount(labels.ravel(), minlength=count)
     kept = np.zeros(count, bool)
-    kept[np.unique(border)] = True
+    kept[np.unique(_border(labels))] = True
     kept[0] = False
-    return np.asarray((kept & large)[labels])
+    kept &= sizes >= MIN_MARGIN_SHARE * area.size
+    return np.take(kept, np.asarray(labels, np.intc))
 
 
 def _border(array: NDArray[np.generic]) -> NDArray[np.generic]:

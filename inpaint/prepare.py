@@ -15,7 +15,7 @@ from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.inpaint.maskbank import read_masks
 from flawsmith.inpaint.painter import Painter, load_painter
 from flawsmith.inpaint.recipe import Inpaint, TrainedRun
-from flawsmith.inpaint.task import InpaintTask
+from flawsmith.inpaint.settings import KIND
 from flawsmith.train.runs import CONFIG, WEIGHTS, read_job
 from flawsmith.train.weights import file_sha256
 
@@ -36,7 +36,7 @@ def open_run(run: Path, device: str = "auto") -> OpenRun:
     """Read a run's weights; raises InputError for a missing, broken, older or foreign run."""
     if (run / CONFIG).is_file():
         kind = read_job(run).get("kind")
-        if kind != InpaintTask.kind:
+        if kind != KIND:
             raise InputError(f"a run of {kind!r}, not of inpaint train", where=run)
     painter = load_painter(run, device)
     digest = file_sha256(run / WEIGHTS)

@@ -125,12 +125,10 @@ class Inpaint:
 
 def check_untouched(name: str, canvas: Canvas, grow: int) -> None:
     """Raise OutputError if a pixel farther than ``grow`` from every mask is not as it was."""
-    masked = np.asarray(canvas.masks.any(axis=0))
     changed = canvas.image != canvas.background.image
-    if changed.ndim == 3:
-        changed = changed.any(axis=2)
-    stray = int(np.count_nonzero(changed & ~hole_of(masked, grow)))
-    if stray:
+    changed[hole_of(np.asarray(canvas.masks.any(axis=0)), grow)] = False
+    if changed.any():
+        stray = np.count_nonzero(changed if changed.ndim == 2 else changed.any(axis=2))
         raise OutputError(
             f"{name}: not written: {stray} pixels outside of its holes were changed; "
             "this is a fault of flawsmith, please report it"

@@ -7,6 +7,9 @@ from pydantic import Field
 from flawsmith.inpaint.geometry import Geometry
 from flawsmith.settings import Settings
 
+# What is trained, in one word, as its weights and its run name it. Painting asks for it, too, and
+# the task's discriminators would load timm for that, which takes longer than torch.
+KIND = "inpaint"
 # What the command line offers: trained on real data and looked at. A config file may name others.
 OFFERED_GENERATORS = ("unet", "spade", "lama")
 OFFERED_DISCRIMINATORS = ("projected",)

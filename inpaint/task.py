@@ -14,7 +14,7 @@ from flawsmith.inpaint.encoder import Encoder, kl_divergence, sampled
 from flawsmith.inpaint.generators import build_generator, painted_by
 from flawsmith.inpaint.noise import Noise
 from flawsmith.inpaint.preview import preview_of
-from flawsmith.inpaint.settings import InpaintSettings
+from flawsmith.inpaint.settings import KIND, InpaintSettings
 from flawsmith.inpaint.steps import Step, Steps
 from flawsmith.sample import Image
 from flawsmith.train.adaptive import AdaptiveStrength
@@ -56,7 +56,7 @@ class InpaintTask:
     under wrong masks count as painted: masks must be obeyed.
     """
 
-    kind = "inpaint"
+    kind = KIND
     fixed_length = True
     ema_of = "generator"
 

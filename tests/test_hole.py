@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from flawsmith.inpaint.hole import hole_of, soft_of
+from flawsmith.data.visibility import distance_outside
+from flawsmith.inpaint.hole import SMALL, hole_of, soft_of
+from flawsmith.seeding import rng
 
 
 def grid(*rows):
@@ -71,6 +73,23 @@ def test_the_hole_is_what_lies_within_reach(mask, grow):
     r, c = np.mgrid[:11, :13]
     near = (r[..., None] - rows) ** 2 + (c[..., None] - columns) ** 2 <= grow**2
     assert (hole_of(mask, grow) == near.any(axis=-1)).all()
+
+
+@pytest.mark.parametrize("grow", [0, 3, SMALL, SMALL + 1, 20])
+def test_what_lies_around_the_box_changes_nothing(grow):
+    """Hole and edge are made in the mask's box alone; against distances over the whole picture."""
+    generator = rng(0, "boxes", grow)
+    for _ in range(30):
+        mask = np.zeros((60, 90), bool)
+        for _ in range(generator.integers(1, 4)):
+            (y, x), (h, w) = generator.integers(0, (60, 90)), generator.integers(1, 30, 2)
+            mask[y : y + h, x : x + w] = generator.random() < 0.7
+            mask[y, x] = True
+        hole = hole_of(mask, grow)
+        assert (hole == (distance_outside(mask) <= grow)).all()
+        assert hole.dtype == bool
+        depth = np.minimum(distance_outside(~hole) / max(grow, 1), 1)
+        assert soft_of(hole, grow) == pytest.approx(depth**2 * (3 - 2 * depth), abs=1e-6)
 
 
 def test_a_part_is_as_deep_as_in_the_whole():

@@ -123,6 +123,17 @@ def test_help_loads_nothing_heavy():
     assert "Example" in done.stdout
 
 
+def test_painting_loads_no_timm():
+    """Each worker of ``inpaint apply`` would load it, longer than torch, and never use it."""
+    code = (
+        "import sys\n"
+        "import flawsmith.inpaint.apply, flawsmith.inpaint.recipe\n"
+        "assert 'torch' in sys.modules\n"
+        "sys.exit('timm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def commands(group=cli, words=()):
     for name in group.list_commands(None):
         command = group.get_command(None, name)

@@ -205,12 +205,14 @@ def test_the_run_keeps_masks_and_no_picture(home):
         assert not path.is_file() or secret not in path.read_bytes()
 
 
-def test_stray_pixels_are_not_written(home, tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", [(0, 0), (-1, -1)])
+def test_stray_pixels_are_not_written(home, tmp_path, monkeypatch, place):
+    """Whole pictures are compared, not the windows that were painted: a far corner is seen."""
     inner = recipes.Canvas.paint
 
     def careless(canvas, *words):
         done = inner(canvas, *words)
-        canvas.image[0, 0] ^= 1
+        canvas.image[place] ^= 1
         return done
 
     monkeypatch.setattr(recipes.Canvas, "paint", careless)

@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from flawsmith.augment import region as regions
 from flawsmith.augment.region import Region, Regions, Wish, foreground, places
 from flawsmith.data.images import write_png
 from flawsmith.data.surfaces import Surface
+from flawsmith.data.visibility import to_grey
 from flawsmith.errors import InputError
 from tests.augment_helpers import surface
 
@@ -46,6 +48,42 @@ def test_a_dark_hole_inside_belongs_to_the_part():
 def test_a_picture_of_one_extreme_is_all_part(level):
     assert foreground(np.full((30, 40), level, np.uint8)).all()
     assert foreground(np.full((30, 40, 3), level, np.uint8)).all()
+
+
+def by_hand(image):
+    """The same margin, found plainly: a sorted median, and every piece measured."""
+    grey = cv2.medianBlur(image if image.ndim == 2 else to_grey(image), 5)
+
+    def margin(area):
+        _, labels = cv2.connectedComponents(area.astype(np.uint8), connectivity=4)
+        found = np.zeros(area.shape, bool)
+        edge = np.ones(area.shape, bool)
+        edge[1:-1, 1:-1] = False
+        for label in set(labels[edge].tolist()) - {0}:
+            if (labels == label).sum() >= 0.01 * area.size:
+                found |= labels == label
+        return found, found[edge].mean()
+
+    found, _ = margin(grey <= max(12, float(np.median(grey)) / 4))
+    bright, share = margin(grey >= 250)
+    found |= bright & (share > 0.5)
+    if not 0.01 <= found.mean() <= 0.95:
+        return np.ones(grey.shape, bool)
+    return cv2.dilate(found.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
+
+
+def test_quick_and_plain_ways_find_the_same_part():
+    generator = np.random.default_rng(0)
+    cut = 0
+    for seed in range(60):
+        image = surface(seed, level=int(generator.integers(30, 220)), rgb=seed % 3 == 0)
+        for _ in range(int(generator.integers(0, 6))):
+            (y, x), (h, w) = generator.integers(0, (44, 60)), generator.integers(2, 40, 2)
+            image[y : y + h, x : x + w] = generator.choice([0, 10, 20, 251, 255])
+            image[: int(generator.integers(0, 3)) * 4] = 2
+        assert np.array_equal(foreground(image), by_hand(image))
+        cut += not foreground(image).all()
+    assert cut > 10
 
 
 def test_a_region_of_interest_that_cannot_be_used(tmp_path):
