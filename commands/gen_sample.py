@@ -17,6 +17,7 @@ from flawsmith.commands.common import (
     workers_flag,
 )
 from flawsmith.commands.division import PART, made_lines, part_told, shard_flag
+from flawsmith.data.parallel import load_early
 
 if TYPE_CHECKING:
     from flawsmith.data.division import Shard
@@ -64,6 +65,8 @@ def sample(
       flawsmith gen sample run/ anodes/ --count 500 --truncation 0.8 --preview grid.png
       flawsmith gen sample run/ shards/2 --count 1000000 --shard 2/64
     """
+    if workers > 1:
+        load_early("flawsmith.gen.candidates")
     from flawsmith.augment.preview import check_preview, write_preview
     from flawsmith.gen.candidates import write_samples
 

@@ -26,6 +26,7 @@ from flawsmith.commands.common import (
     workers_flag,
 )
 from flawsmith.commands.division import PART, made_lines, made_of, shard_flag
+from flawsmith.data.parallel import load_early
 from flawsmith.progress import say
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def apply(
       flawsmith inpaint apply run/ photos/ painted/ --count 1000 --classes crack --per-image 1-3
       flawsmith inpaint apply run/ photos/ shards/2 --count 1000000 --shard 2/64
     """
+    if workers > 1:
+        load_early("flawsmith.inpaint.recipe")
     from flawsmith.augment.preview import check_preview, write_preview
     from flawsmith.inpaint.apply import apply as paint
     from flawsmith.inpaint.apply_settings import ApplySettings

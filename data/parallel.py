@@ -32,6 +32,29 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
+def load_early(*modules: str) -> None:
+    """Let the workers of this process find these modules loaded, beside what all of them need.
+
+    For a command whose workers need torch: it is loaded once, in the fork server, while the command
+    loads its own. To be called before the first ``ordered_map``; later, and where there is no fork
+    server, it changes nothing.
+    """
+    context = _context()
+    if context.get_start_method() != "forkserver":
+        return
+    # Only here: not every platform has it.
+    from multiprocessing import forkserver, resource_tracker
+
+    context.set_forkserver_preload([*PRELOAD, *modules])
+    resource_tracker.ensure_running()  # else it is started within, and unblocks what is blocked
+    # The server takes over the mask. Ctrl-C goes to it, too, and while it loads, it would say so.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 def ordered_map(
     task: Callable[[int], T], indices: range, workers: int, chunk: int = 8
 ) -> Iterator[T]:

@@ -1,8 +1,12 @@
-"""Worker processes that die: one clear error, and no waiting for ever."""
+"""Worker processes: what they find loaded; those that die are one clear error, and no waiting."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,3 +28,43 @@ def test_a_worker_that_dies_while_another_one_starts(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", slowly)
     with pytest.raises(Interrupted, match="a worker process died"):
         list(ordered_map(os._exit, range(64), 2))
+
+
+HEAVY = """
+import os, pathlib, time
+print(os.getpid(), file=(pathlib.Path(__file__).with_name("loaded")).open("a"))
+time.sleep(1.5)
+def double(number):
+    return 2 * number
+"""
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, lambda *_: print("asked to stop", flush=True))
+from flawsmith.data.parallel import load_early, ordered_map
+if __name__ == "__main__":
+    load_early("heavy")
+    print("begun", flush=True)
+    import heavy
+    print(list(ordered_map(heavy.double, range(8), 2, chunk=1)), flush=True)
+"""
+
+
+def test_heavy_modules_are_loaded_once_for_all_workers(tmp_path: Path) -> None:
+    """And Ctrl-C, which the fork server gets, too, does not end it while it loads them."""
+    (tmp_path / "heavy.py").write_text(HEAVY)
+    (tmp_path / "command.py").write_text(COMMAND)
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    job = subprocess.Popen(
+        [sys.executable, str(tmp_path / "command.py")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    assert job.stdout is not None
+    assert job.stdout.readline() == "begun\n"
+    time.sleep(0.5)
+    os.killpg(job.pid, signal.SIGINT)
+    told, errors = job.communicate(timeout=60)
+    assert told.splitlines() == ["asked to stop", "[0, 2, 4, 6, 8, 10, 12, 14]"]
+    assert not errors
+    loaded = (tmp_path / "loaded").read_text().split()
+    assert len(loaded) == len(set(loaded)) == 2  # the command and the fork server; no worker
