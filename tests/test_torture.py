@@ -16,10 +16,13 @@ import pytest
 from tests.nursery import PRELOAD, SOME, Nursery
 from tests.torture import FAULTS, Skipped, Torture, trial
 from tests.torture_commands import CASES
+from tests.torture_several import lost_process
 
 SECONDS = int(os.environ.get("FLAWSMITH_TORTURE", "0"))
 SEED = int(os.environ.get("FLAWSMITH_TORTURE_SEED", "1"))
 KILLS = 50
+# Starts of several seconds are for the long form alone.
+ALL = {**FAULTS, "process of several killed": lost_process}
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
 
@@ -41,7 +44,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Torture]:
 def test_hindered_and_run_again(here: Torture, fault: str) -> None:
     """One command without networks: trainings are killed at fixed places by tests of their own."""
     try:
-        trial(here, fault, "data convert", SEED)
+        trial(here, FAULTS[fault], "data convert", SEED)
     except Skipped as why:
         pytest.skip(str(why))
 
@@ -50,7 +53,7 @@ def rounds() -> Iterator[tuple[str, str, int]]:
     """Yield trials (command, fault, seed): every pair once, then kills, then all of it again."""
     number = SEED * 1_000_000
     while True:
-        pairs = [(name, fault) for fault in FAULTS for name in CASES]
+        pairs = [(name, fault) for fault in ALL for name in CASES]
         kills = [(name, "kill -9") for name in CASES] * (KILLS // len(CASES))
         for name, fault in pairs + kills:
             number += 1
@@ -67,7 +70,7 @@ def test_all_commands_for_long(here: Torture) -> None:
             break
         start = time.monotonic()
         try:
-            told = trial(here, fault, name, seed)
+            told = trial(here, ALL[fault], name, seed)
             done[name, fault] += 1
         except Skipped as why:
             told = skipped[f"{name}, {fault}"] = f"not done: {why}"
@@ -75,11 +78,11 @@ def test_all_commands_for_long(here: Torture) -> None:
             told = f"BAD: {error}"
             bad.append(f"{name}, {fault}, seed {seed}: {error}")
         print(f"{name}, {fault}, {seed}: {told} ({time.monotonic() - start:.1f} s)", flush=True)
-    counts = {fault: sum(n for (_, f), n in done.items() if f == fault) for fault in FAULTS}
+    counts = {fault: sum(n for (_, f), n in done.items() if f == fault) for fault in ALL}
     missed = [
         f"{name}, {fault}"
         for name in CASES
-        for fault in FAULTS
+        for fault in ALL
         if not done[name, fault] and f"{name}, {fault}" not in skipped
     ]
     told = {"seed": SEED, "trials": sum(counts.values()), **counts, "bad": len(bad)}

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,7 @@ class Torture:
         self.root, self.first, self.second = root, first, second
         self.home = Home(root / "home", first)
         self._wholes: dict[str, Whole] = {}
+        self.of_two: dict[str, tuple[dict[str, str], float]] = {}  # see torture_several
         self._count = 0
 
     def whole(self, case: Case) -> Whole:
@@ -258,7 +259,8 @@ def forbidden(here: Torture, case: Case, random: np.random.Generator) -> str:
     return "refused"
 
 
-FAULTS = {
+Fault = Callable[[Torture, Case, np.random.Generator], str]
+FAULTS: dict[str, Fault] = {
     "kill -9": killed,
     "SIGTERM": terminated,
     "SIGINT": interrupted,
@@ -293,6 +295,6 @@ def _blocks(path: Path) -> int:
     return -(-path.stat().st_size // BLOCK) * BLOCK if path.is_file() else 0
 
 
-def trial(here: Torture, fault: str, name: str, seed: int) -> str:
+def trial(here: Torture, fault: Fault, name: str, seed: int) -> str:
     """Do a fault to a command once; the seed says when and where. Returns what was done."""
-    return FAULTS[fault](here, CASES[name], np.random.default_rng(seed))
+    return fault(here, CASES[name], np.random.default_rng(seed))

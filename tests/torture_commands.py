@@ -38,6 +38,7 @@ class Case:
 
     needs: what makes its inputs; staged: ``{work}/out`` is there when complete, never before;
     locked: a second one on the same folder is refused; pool: it has worker processes to lose;
+    several: it takes ``--num-processes``;
     code: of an undisturbed call (4: done, and the gate says that nothing helps).
     """
 
@@ -47,6 +48,7 @@ class Case:
     staged: bool = True
     locked: bool = True
     pool: bool = True
+    several: bool = False
     code: int = 0
 
     def at(self, home: Path, work: Path, workers: int = 1) -> list[str]:
@@ -54,7 +56,7 @@ class Case:
         return [*given, "--workers", str(workers), "--json"]
 
 
-TRAINING = {"staged": False, "pool": False}
+TRAINING = {"staged": False, "pool": False, "several": True}
 CASES = {
     case.name: case
     for case in (

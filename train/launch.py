@@ -7,30 +7,19 @@ import contextlib
 import os
 import signal
 import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from multiprocessing import get_context
-from types import FrameType
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import (
-    ProcessContext,
-    ProcessExitedException,
-    start_processes,
-)
 
 from flawsmith.data.parallel import default_workers
 from flawsmith.errors import FlawsmithError, InputError, Interrupted
 from flawsmith.progress import say
 from flawsmith.train.devices import pick_device
-from flawsmith.train.signals import WATCHED
+from flawsmith.train.members import Bug, Ended, run_members
 
 T = TypeVar("T")
-# After one process has failed, the others get this long to end by themselves, seconds.
-GRACE = 5.0
 
 
 def launch(
@@ -40,7 +29,8 @@ def launch(
 
     work: a function of a module, picklable, as are ``args`` and the (small) result. One process:
     it is simply called here, also under ``accelerate launch``. A FlawsmithError of any process is
-    raised here; SIGINT and SIGTERM are handed on. Raises InputError when there are fewer GPUs.
+    raised here; SIGINT and SIGTERM are handed on. Raises InputError when there are fewer GPUs,
+    Interrupted when stopped or when a process dies.
     """
     if num_processes == 1:
         _tell_if_alone()
@@ -55,26 +45,46 @@ def launch(
             f"{num_processes} processes, but {torch.cuda.device_count()} GPUs",
             mend="one process a GPU, or --device cpu",
         )
-    box = get_context("spawn").SimpleQueue()
-    environment = _environment(num_processes, kind)
-    context = start_processes(  # type: ignore[no-untyped-call]
-        _child, (work, args, environment, box), num_processes, join=False, start_method="spawn"
-    )
-    with _handing_on(context) as seen:
-        failure = _join(context)
-    told = []
-    while not box.empty():
-        told.append(box.get())
-    for word in told:
-        if isinstance(word, FlawsmithError):
-            raise word
-    if seen or isinstance(failure, ProcessExitedException):
-        why = "stopped" if seen else "a training process died, most likely for lack of memory"
-        raise Interrupted(f"{why}; the same command goes on from the last checkpoint")
-    if failure:
-        raise failure
-    (result,) = told[0]
-    return result  # type: ignore[no-any-return]
+    ended = run_members(_rank, (work, args, _environment(num_processes, kind)), num_processes)
+    return result_of(ended)  # type: ignore[no-any-return]
+
+
+def result_of(ended: Ended) -> Any:
+    """Return the first process's result, or raise what stands in its way, causes first."""
+    errors = [word for word in ended.words if isinstance(word, FlawsmithError)]
+    for error in errors:
+        if not isinstance(error, Interrupted):
+            raise error
+    if lost := ended.lost():
+        rank, code = lost
+        raise Interrupted(
+            f"the training process of rank {rank} {_how(code)}; the same command goes on from "
+            "the last checkpoint"
+        )
+    if errors:
+        raise errors[0]
+    if all(isinstance(word, tuple) for word in ended.words):
+        return ended.words[0][0]
+    if ended.stopped:
+        raise Interrupted("stopped; the same command goes on from the last checkpoint")
+    bugs = [word.trace for word in ended.words if isinstance(word, Bug)]
+    raise RuntimeError("\n" + "\n".join(bugs))
+
+
+def _how(code: int) -> str:
+    """Say how a process died, of its exit code."""
+    if code > 0:
+        return f"ended by itself, with exit code {code}"
+    name = _name_of(-code)
+    if name == "SIGKILL":
+        return "was killed, most likely for lack of memory"
+    return f"was ended by {name}"
+
+
+def _name_of(number: int) -> str:
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 def first_process() -> bool:
@@ -110,60 +120,14 @@ def _environment(num_processes: int, kind: str) -> dict[str, str]:
     return found
 
 
-def _child(
-    rank: int,
-    work: Callable[..., Any],
-    args: tuple[Any, ...],
-    environment: dict[str, str],
-    box: Any,
-) -> None:
-    """Run one process: its result (the first one's only) or its error goes into the box."""
-    if hasattr(os, "setsid"):
-        os.setsid()  # the terminal's Ctrl-C goes to the parent alone, which hands it on
+def _rank(
+    rank: int, work: Callable[..., Any], args: tuple[Any, ...], environment: dict[str, str]
+) -> tuple[Any]:
+    """Do one process's part; only the first one's result is told."""
     os.environ.update(environment, RANK=str(rank), LOCAL_RANK=str(rank))
     if "OMP_NUM_THREADS" in environment:  # torch is loaded already
         torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
-    try:
-        result = work(*args)
-    except Interrupted as stopped:
-        box.put(stopped)
-    except FlawsmithError as error:
-        box.put(error)
-        sys.exit(error.exit_code)  # the parent then ends those that wait for this one
-    else:
-        if rank == 0:
-            box.put((result,))
+    result = work(*args)
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def _join(context: ProcessContext) -> Exception | None:
-    """Wait for all processes; return what the first failing one died of."""
-    try:
-        while not context.join(grace_period=GRACE):
-            pass
-    except Exception as error:
-        return error
-    return None
-
-
-@contextlib.contextmanager
-def _handing_on(context: ProcessContext) -> Iterator[list[int]]:
-    """Send the signals that this process gets to the processes; yield those that came."""
-    seen: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield seen
-        return
-
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        for pid in context.pids():  # type: ignore[no-untyped-call]
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    before = {number: signal.signal(number, hand_on) for number in WATCHED}
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    return (result if rank == 0 else None,)
