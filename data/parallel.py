@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
@@ -43,16 +45,29 @@ def load_early(*modules: str) -> None:
     if context.get_start_method() != "forkserver":
         return
     # Only here: not every platform has it.
-    from multiprocessing import forkserver, resource_tracker
+    from multiprocessing import forkserver
 
     context.set_forkserver_preload([*PRELOAD, *modules])
-    resource_tracker.ensure_running()  # else it is started within, and unblocks what is blocked
-    # The server takes over the mask. Ctrl-C goes to it, too, and while it loads, it would say so.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with ctrl_c_held_back():
         forkserver.ensure_running()
+
+
+@contextmanager
+def ctrl_c_held_back() -> Iterator[None]:
+    """Keep a terminal's Ctrl-C from processes started in here, until they let it through.
+
+    It goes to the whole group, and one that still loads would end with a traceback. This process
+    hears of it afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # by the first start it would let SIGINT through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def ordered_map(

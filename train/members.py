@@ -14,12 +14,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
+from flawsmith.data.parallel import ctrl_c_held_back
 from flawsmith.errors import EXIT_BUG, EXIT_OK, FlawsmithError
 from flawsmith.train.signals import WATCHED
 
@@ -65,7 +66,7 @@ def run_members(work: Callable[..., Any], args: tuple[Any, ...], count: int) -> 
     members: list[BaseProcess] = []
     with _handing_on(members) as seen:
         try:
-            with _held_back():
+            with ctrl_c_held_back():
                 lines = [_start(rank, members) for rank in range(count)]
             if seen:
                 _send(members, BaseProcess.terminate)
@@ -160,23 +161,6 @@ def _word(line: Connection) -> Any:
         return line.recv() if line.poll() else None
     except (EOFError, OSError):
         return None
-
-
-@contextmanager
-def _held_back() -> Iterator[None]:
-    """Keep a terminal's Ctrl-C from processes that cannot heed it yet; they let it through later.
-
-    This process hears of it afterwards.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # by the first start it would let SIGINT through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
