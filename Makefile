@@ -54,7 +54,7 @@ INPUTS ?= 5000
 fuzz: $(VENV)/ready
 	FLAWSMITH_FUZZ=$(INPUTS) $(BIN)/python -m pytest -n $(WORKERS) -q -s tests/test_fuzz.py \
 	    tests/test_fuzz_pictures.py tests/test_fuzz_files.py tests/test_fuzz_weights.py \
-	    tests/test_fuzz_studio.py
+	    tests/test_fuzz_studio.py tests/test_fuzz_kept.py
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/all.py $(BENCH)

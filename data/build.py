@@ -5,7 +5,6 @@ sample, in index order. The journal is therefore both the resume point (its numb
 source of samples.jsonl, and nothing grows in memory with the number of samples.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +15,8 @@ from typing import Any, Protocol
 from flawsmith.data import journal
 from flawsmith.data.division import Shard
 from flawsmith.data.formats import get_writer
-from flawsmith.data.manifest import MANIFEST, write_manifest
+from flawsmith.data.kept import as_written, fits, read_kept
+from flawsmith.data.manifest import MANIFEST, checked_line, write_manifest
 from flawsmith.data.parallel import ordered_map
 from flawsmith.data.shard_manifest import LINES, SHARD, write_shard
 from flawsmith.data.writing import Line, Spec, make_folder, writing_in
@@ -128,7 +128,8 @@ def complete(root: Path, format_name: str, spec: Spec, made_by: dict[str, Any]) 
     def written() -> Iterator[Line]:
         return (line for line in journal.read(lines) if "refused" not in line)
 
-    notices = get_writer(format_name).finish(root, spec, written)
+    with as_written(lines, root):
+        notices = get_writer(format_name).finish(root, spec, written)
     summary = {"refused": built.refused, "notices": notices, "redrawn": built.redrawn}
     labels = write_manifest(root, format_name, spec.classes, {**made_by, **summary}, written())
     with writing_in(lines):
@@ -137,11 +138,14 @@ def complete(root: Path, format_name: str, spec: Spec, made_by: dict[str, Any]) 
 
 
 def _tally(lines: Path) -> Built:
-    """Return what a journal's samples come to, without the format's notices."""
+    """Return what a journal's samples come to, without the format's notices.
+
+    Raises InputError for a line that no build writes.
+    """
     labels: Counter[str] = Counter(dict.fromkeys(LABELS, 0))
     refused: Counter[str] = Counter()
     redrawn: Counter[str] = Counter()
-    for line in journal.read(lines):
+    for line in _ours(lines):
         if "refused" in line:
             refused[line["refused"]] += 1
             continue
@@ -153,12 +157,59 @@ def _tally(lines: Path) -> Built:
     return Built(dict(labels), dict(refused), [], dict(redrawn))
 
 
+def _ours(lines: Path) -> Iterator[Line]:
+    with as_written(lines, lines.parent):
+        for line in journal.read(lines):
+            if not isinstance(line.get("refused", ""), str):
+                raise ValueError("a refusal is no text")
+            if "refused" not in line and not isinstance(checked_line(line, "")["part"], dict):
+                raise ValueError("a line without its part")
+            yield line
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """What counts of shard.json here."""
+
+    built: Built
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """What every dataset.json of ours tells of its making; other commands add theirs."""
+
+    refused: dict[str, int]
+    notices: list[str]
+    redrawn: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What counts of dataset.json here."""
+
+    format: str
+    labels: dict[str, int]
+    made_by: MadeBy
+
+
+def read_told(root: Path, made_by: Any = MadeBy) -> dict[str, Any]:
+    """Return a dataset.json that a build of ours wrote; raises InputError for another one.
+
+    made_by: what is wanted of its making, a dataclass: ``MadeBy`` and what a command adds.
+    """
+
+    def made(content: dict[str, Any]) -> dict[str, Any]:
+        fits(content["made_by"], made_by)
+        return content
+
+    return read_kept(root / MANIFEST, _Told, made)
+
+
 def finished(root: Path) -> Built:
-    """Return what a completed build, or shard of one, wrote."""
+    """Return what a completed build, or shard of one, wrote; raises InputError for other files."""
     if (root / SHARD).is_file():
-        content = json.loads((root / SHARD).read_text("utf-8"))
-        return Built(**content["built"])
-    content = json.loads((root / MANIFEST).read_text("utf-8"))
+        return read_kept(root / SHARD, _Shard, lambda content: Built(**content["built"]))
+    content = read_told(root)
     # It may lie on a disk that is read-only by now.
     with suppress(OSError):
         (root / JOURNAL).unlink(missing_ok=True)

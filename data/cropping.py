@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flawsmith.data.build import Built, Recipe, Refused, build, finished
+from flawsmith.data.build import Built, MadeBy, Recipe, Refused, build, finished, read_told
 from flawsmith.data.dataset import DataSet, Record, load
 from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.jobs import Show, describe_job, open_source, quiet, source_name
@@ -25,7 +25,6 @@ from flawsmith.data.plates import (
 )
 from flawsmith.data.reading import OnError
 from flawsmith.data.staging import staged
-from flawsmith.data.tables import read_json
 from flawsmith.data.writing import Spec
 from flawsmith.errors import InputError
 from flawsmith.sample import Label, Masks, Sample
@@ -130,8 +129,13 @@ def crop_plates(
             if not whole:
                 shutil.rmtree(stage.path / _folder(job), ignore_errors=True)
     names = (*PARTS, WHOLE) if whole else PARTS
-    refused = read_json(out / PARTS[0] / MANIFEST)["made_by"]["photos_refused"]
+    refused = read_told(out / PARTS[0], _MadeBy)["made_by"]["photos_refused"]
     return Cropped({name: finished(out / name) for name in names}, tuple(refused))
+
+
+@dataclass(frozen=True)
+class _MadeBy(MadeBy):
+    photos_refused: list[str]
 
 
 def _folder(job: dict[str, Any]) -> str:

@@ -29,6 +29,8 @@ DECODE_ERRORS = (
     OverflowError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
 EXIF_ORIENTATION = 274
+# Of one picture.
+PIXEL_LIMIT = Pillow.MAX_IMAGE_PIXELS or 1 << 26
 IMAGE_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 INDEX_MODES = IMAGE_MODES | {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 INDEX_MEND = "save class numbers as a grey or palette PNG with 8 bits"

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from flawsmith.data.tables import stream_jsonl
 from flawsmith.data.writing import Line, writing_in
 
 
@@ -39,6 +40,6 @@ def append(
 
 
 def read(journal: Path) -> Iterator[Line]:
-    """Yield the lines of a journal that ``append`` wrote."""
-    with journal.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
+    """Yield the lines of a journal that ``append`` wrote; raises InputError for other ones."""
+    for _, line in stream_jsonl(journal):
+        yield line

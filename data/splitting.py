@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.data.alike import LookAlikes, join_look_alikes
-from flawsmith.data.build import Built, build, finished
+from flawsmith.data.build import Built, MadeBy, build, finished, read_told
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, check_format, copies_of, describe_job, open_source, quiet
-from flawsmith.data.manifest import MANIFEST
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.split import (
     check_classes,
@@ -20,7 +19,6 @@ from flawsmith.data.split import (
     split_groups,
 )
 from flawsmith.data.staging import staged
-from flawsmith.data.tables import read_json
 from flawsmith.data.writing import Spec
 from flawsmith.errors import InputError
 from flawsmith.sample import check_id
@@ -179,11 +177,18 @@ def _write_parts(found: Scan, root: Path, plan: Plan, job: dict[str, Any], worke
         )
 
 
+@dataclass(frozen=True)
+class _MadeBy(MadeBy):
+    source_samples: int
+    images: dict[str, int]
+    dropped: int
+
+
 def _read_split(out: Path, plan: Plan) -> Split:
     parts = []
     samples = 0
     for name in plan.names:
-        made_by = read_json(out / name / MANIFEST)["made_by"]
+        made_by = read_told(out / name, _MadeBy)["made_by"]
         samples = made_by["source_samples"]
         parts.append(Part(name, finished(out / name), made_by["images"], made_by["dropped"]))
     used = sum(part.dropped + sum(part.built.labels.values()) for part in parts)

@@ -21,6 +21,8 @@ from flawsmith.sample import Image
 # What inpainting writes beside its run.
 VARIETY = "variety.json"
 POINTS = 300
+# What a float holds exactly.
+MOST_STEPS = 1 << 53
 PREVIEW_WIDTH = 1024
 PREVIEW_BYTES = 240_000
 PREVIEW_SHOWS = (
@@ -83,7 +85,9 @@ def read_metrics(path: Path) -> dict[int, dict[str, Any]]:
         try:
             entry = json.loads(line)
             step, losses = int(entry["step"]), dict(entry["losses"])
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            continue
+        if not 0 <= step < MOST_STEPS:
             continue
         numbers = {str(name): value for name, value in losses.items() if _is_number(value)}
         rate = entry.get("steps_per_second")

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from flawsmith.evaluate.detect_seen import FOLDER, Seen
+from pydantic import Field
+
+from flawsmith.data.kept import fits
+from flawsmith.evaluate.detect_seen import FOLDER, Seen, SeenFile
 from flawsmith.evaluate.detectors.figures import Figure
 from flawsmith.evaluate.detectors.frames import Form
 from flawsmith.evaluate.detectors.judgement import (
@@ -94,7 +97,11 @@ class Judged:
 
     @staticmethod
     def read(content: dict[str, Any], folder: Path) -> "Judged":
-        """Return what ``to_json`` told, with the maps in the folder of ``write_maps``."""
+        """Return what ``to_json`` told, with the maps in the folder of ``write_maps``.
+
+        Raises ValueError for content of another shape, InputError for maps that are none.
+        """
+        fits(content, _Told)
         known = {k: v for k, v in content.items() if k != "verdicts"}
         known |= {
             "form": Form(**content["form"]),
@@ -106,6 +113,23 @@ class Judged:
             "seen": Seen.read(content["seen"], _place(folder, content["name"])),
         }
         return Judged(**known)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What ``Judged.to_json`` gives, as a file has it."""
+
+    name: Annotated[str, Field(pattern="^[a-z0-9-]+$")]  # of a folder, too
+    form: Form
+    learned: int
+    figures: tuple[Figure, ...]
+    by_seed: tuple[float, ...]
+    costs: Costs
+    added: Finding | None
+    seen: SeenFile
+    counts: Counts
+    halves: bool
+    left_out: int
 
 
 def write_maps(done: Sequence[Judged], folder: Path) -> None:

@@ -7,7 +7,7 @@ same: of each kind the picture with the highest score, with the middle one and w
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from flawsmith.data.images import read_image, write_png
 from flawsmith.data.manifest import class_colours
 from flawsmith.data.thumbnails import outline_thickness, outlined
 from flawsmith.data.writing import make_folder
+from flawsmith.errors import InputError
 from flawsmith.evaluate.detectors.figures import Scores
 from flawsmith.evaluate.detectors.frames import Fitted, Form, fitted, fitted_mask
 from flawsmith.evaluate.detectors.judgement import threshold
@@ -51,6 +52,27 @@ class Heat:
     strip: Image
 
 
+@dataclass(frozen=True)
+class HeatFile:
+    """A ``Heat`` without its strip, as a file has it."""
+
+    kind: Literal["real clean", "real defects", "synthetic clean", "synthetic defects"]
+    rank: Literal["highest", "middle", "lowest"]
+    id: str
+    score: float
+    masked: bool
+    mapped: bool
+
+
+@dataclass(frozen=True)
+class SeenFile:
+    """What ``Seen.to_json`` gives, as a file has it."""
+
+    scores: dict[str, tuple[float, ...]]
+    limit: float | None
+    heats: tuple[HeatFile, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """scores: of the first training, by kind. limit: the threshold that 95% of real clean pass;
@@ -83,11 +105,19 @@ class Seen:
     def read(content: dict[str, Any], folder: Path) -> "Seen":
         """Return what ``to_json`` and ``write_maps`` kept; raises InputError."""
         heats = tuple(
-            Heat(**told, strip=read_image(folder / f"{number:02d}.png"))
+            Heat(**told, strip=_read_strip(folder / f"{number:02d}.png"))
             for number, told in enumerate(content["heats"])
         )
         scores = {kind: tuple(values) for kind, values in content["scores"].items()}
         return Seen(scores, content["limit"], heats)
+
+
+def _read_strip(path: Path) -> Image:
+    """Return a strip that ``write_maps`` wrote; raises InputError for another picture."""
+    strip = read_image(path)
+    if strip.ndim != 3 or strip.shape[0] != PANEL or strip.shape[1] > 3 * PANEL + 2 * GAP:
+        raise InputError("no strip of maps", where=path)
+    return strip
 
 
 @dataclass(frozen=True, eq=False)

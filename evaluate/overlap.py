@@ -6,17 +6,21 @@ figure is a ratio of sums over images, or a mean of such ratios: resampling only
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from flawsmith.data.kept import fits
 from flawsmith.data.scan import components
 from flawsmith.errors import InputError
 from flawsmith.sample import Label, Masks, Sample, pixel_counts
 
 Pixels = NDArray[np.int64]
 Values = NDArray[np.float64]
+# In one picture, far beyond any: sums over all of them stay whole numbers.
+MOST_PIXELS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -125,12 +129,29 @@ class Counts:
 
     @staticmethod
     def from_json(content: dict[str, Any]) -> "Counts":
+        """Return what ``to_json`` gave; raises ValueError or TypeError for anything else."""
+        fits(content, _CountsFile)
         arrays = ("tp", "fp", "fn", "largest")
         fields: dict[str, Any] = {
             name: np.array(value, np.int64) if name in arrays else tuple(value)
             for name, value in content.items()
         }
         return Counts(**fields)
+
+
+@dataclass(frozen=True)
+class _CountsFile:
+    """``Counts.to_json`` as a file has it."""
+
+    classes: list[str]
+    ids: list[str]
+    groups: list[str]
+    labels: list[Literal["good", "defective"]]
+    tp: list[list[Annotated[int, Field(ge=0, lt=MOST_PIXELS)]]]
+    fp: list[list[Annotated[int, Field(ge=0, lt=MOST_PIXELS)]]]
+    fn: list[list[Annotated[int, Field(ge=0, lt=MOST_PIXELS)]]]
+    largest: list[Annotated[int, Field(ge=0, lt=MOST_PIXELS)]]
+    unknown: list[str]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from flawsmith import __version__
+from flawsmith.data.kept import read_kept
 from flawsmith.data.scan import Scan
 from flawsmith.data.staging import job_digest
-from flawsmith.data.tables import read_json
 from flawsmith.errors import InputError
 from flawsmith.evaluate.feature_store import default_folder
 from flawsmith.evaluate.overlap import Counts, ImageCounts, count, overlap
@@ -77,11 +77,11 @@ def run_arm(entry: Entry, seed: int, test: ReadOnce, folder: Path, plan: RunPlan
     predicted. Raises InputError for a folder of another run, Interrupted while training.
     """
     trained_as = _run_digest(entry, seed, plan)
-    kept = _read_counts(folder / COUNTS)
-    if kept.get("run") == trained_as and (folder / WEIGHTS).is_file():
-        if kept.get("test") == _test_digest(test, plan):
+    kept = read_counts(folder / COUNTS)
+    if kept and kept.run == trained_as and (folder / WEIGHTS).is_file():
+        if kept.test == _test_digest(test, plan):
             _drop_state(folder)
-            return Counts.from_json(kept["counts"])
+            return kept.counts
     else:
         settings = plan.settings
         train_arm(
@@ -94,6 +94,7 @@ def run_arm(entry: Entry, seed: int, test: ReadOnce, folder: Path, plan: RunPlan
         "test": _test_digest(test, plan),
         "counts": counts.to_json(),
     }
+    content["sha256"] = job_digest(content)
     replace_file(folder / COUNTS, (json.dumps(content) + "\n").encode())
     _drop_state(folder)
     return counts
@@ -206,12 +207,38 @@ def _test_digest(test: ReadOnce, plan: RunPlan) -> str:
     return job_digest({"test": test.digest, "tiling": asdict(plan.settings.tiling)})
 
 
-def _read_counts(path: Path) -> dict[str, Any]:
-    """Return what an earlier call kept; nothing if there is none."""
-    if not path.is_file():
-        return {}
-    content = read_json(path)
-    return content if isinstance(content, dict) else {}
+@dataclass(frozen=True)
+class _CountsFile:
+    """What counts.json holds; sha256: of the others, which earlier versions lack."""
+
+    run: str
+    test: str
+    counts: dict[str, Any]
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an earlier call kept: what was trained, and on what it was tested, by their digests."""
+
+    run: str
+    test: str
+    counts: Counts
+
+
+def read_counts(path: Path) -> Kept | None:
+    """Return what an earlier call kept; None if there is nothing.
+
+    Raises InputError for a file that is not as it was written.
+    """
+
+    def made(content: dict[str, Any]) -> Kept:
+        known = {name: value for name, value in content.items() if name != "sha256"}
+        if content.get("sha256", job_digest(known)) != job_digest(known):
+            raise ValueError("its digest is another one")
+        return Kept(**{**known, "counts": Counts.from_json(known["counts"])})
+
+    return read_kept(path, _CountsFile, made) if path.is_file() else None
 
 
 def _drop_state(folder: Path) -> None:

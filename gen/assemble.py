@@ -7,15 +7,16 @@ from typing import Any
 
 from pydantic import Field
 
-from flawsmith.data.build import Built, build, finished
+from flawsmith.data.build import Built, MadeBy, build, finished, read_told
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.jobs import Show, check_format, describe_job, open_source, quiet
-from flawsmith.data.manifest import MANIFEST, SAMPLES
+from flawsmith.data.kept import read_kept
+from flawsmith.data.manifest import SAMPLES
 from flawsmith.data.plates import PARTS
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.staging import staged
-from flawsmith.data.tables import read_json, read_jsonl
+from flawsmith.data.tables import read_jsonl
 from flawsmith.data.writing import Spec, resolved, write_file
 from flawsmith.errors import InputError
 from flawsmith.gen.plate_recipe import SEAMS, Assembly, seam_rows
@@ -96,12 +97,27 @@ def assemble(
             real_plates = scans.pop(REAL, None)
             stock = take_stock(scans, real_plates, settings)
             write_plates(stock, stage.path, settings.count, to, job, workers)
-    return Assembled(finished(out), read_json(out / MANIFEST)["made_by"]["parts"], read_seams(out))
+    told = read_told(out, _MadeBy)["made_by"]["parts"]
+    return Assembled(finished(out), told, read_seams(out))
+
+
+@dataclass(frozen=True)
+class _MadeBy(MadeBy):
+    parts: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class _Seams:
+    """What seams.json holds of the seams."""
+
+    seams: list[SeamFigures]
 
 
 def read_seams(out: Path) -> tuple[SeamFigures, ...]:
     """Return what ``write_plates`` measured of the seams in the folder ``out``."""
-    return tuple(map(SeamFigures.from_json, read_json(out / REPORT)["seams"]))
+    return read_kept(
+        out / REPORT, _Seams, lambda told: tuple(map(SeamFigures.from_json, told["seams"]))
+    )
 
 
 def _describe(

@@ -1,11 +1,11 @@
 """A run's losses as one picture, ``losses.png``: both networks', the distance, the diversity."""
 
 import io
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flawsmith.errors import InputError
+from flawsmith.data.kept import read_kept_lines
 from flawsmith.train.files import replace_file
 from flawsmith.train.runs import METRICS
 
@@ -45,12 +45,17 @@ def write_losses(run: Path) -> Path:
     return run / PLOT
 
 
+@dataclass(frozen=True)
+class _Line:
+    """What is drawn of a line."""
+
+    step: int
+    losses: dict[str, float]
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's metrics; raises InputError if it cannot be read."""
-    try:
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"no metrics of a run: {error}", where=path) from error
+    return read_kept_lines(path, _Line, mend="remove the line")
 
 
 def draw_losses(lines: list[dict[str, Any]]) -> "Figure":

@@ -10,9 +10,9 @@ from pydantic import Field
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, open_source, quiet
+from flawsmith.data.kept import as_written, read_kept
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.symmetry import flips_of
-from flawsmith.data.tables import read_json
 from flawsmith.errors import InputError
 from flawsmith.gen.pictures import Pictures, chosen, planes_of, shape_of
 from flawsmith.gen.plots import write_losses
@@ -152,9 +152,10 @@ def warnings_of(run: Path) -> list[str]:
     path = newest(run / STATE)
     if path is None:
         return []
-    facts = read_json(path / FACTS)
-    said = facts.get("extra", {}).get("health", {}).get("said", {})
-    return [str(line) for line in said.values()]
+    facts = read_kept(path / FACTS, dict[str, Any], remove=path)
+    with as_written(path / FACTS, path):
+        said = facts.get("extra", {}).get("health", {}).get("said", {})
+        return [str(line) for line in said.values()]
 
 
 def _train(found: Scan, out: Path, setup: Setup, config: dict[str, Any]) -> Trained:

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from flawsmith.data.kept import read_kept
 from flawsmith.data.scan import Scan
 from flawsmith.data.symmetry import flips_of
-from flawsmith.data.tables import read_json
 from flawsmith.inpaint.crops import Crops
 from flawsmith.inpaint.painter import Painter, load_painter
 from flawsmith.inpaint.variety import ENOUGH, PAINTINGS, Ruler, Variety
@@ -41,7 +41,7 @@ def keep_variety(found: Scan, run: Path, device: str = "auto") -> None:
 def read_variety(run: Path) -> dict[str, Any] | None:
     """Return what ``keep_variety`` wrote, or None."""
     path = run / VARIETY
-    content = read_json(path) if path.is_file() else None
+    content: Any = read_kept(path, Any, remove=path) if path.is_file() else None
     return content if isinstance(content, dict) and "weights" in content else None
 
 

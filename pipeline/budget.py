@@ -1,9 +1,15 @@
 """What a run can afford: the table of budgets, what there is to do, and what that takes."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from flawsmith.pipeline.settings import Arm, Budget, RunMethod
+
+# Bounds that a plan is held to when it is read again; the settings behind it have the same.
+AtLeast0 = Annotated[int, Field(ge=0, lt=1 << 40)]
+AtLeast1 = Annotated[int, Field(ge=1, lt=1 << 40)]
 
 
 @dataclass(frozen=True)
@@ -120,18 +126,18 @@ class Plan:
 
     cap: float | None
     methods: tuple[RunMethod, ...]
-    count: int
-    inpaint: int
+    count: AtLeast1
+    inpaint: AtLeast0
     arms: tuple[Arm, ...]
-    seeds: int
-    steps: int
-    filter: int
+    seeds: AtLeast1
+    steps: AtLeast1
+    filter: AtLeast0
     curve: bool
     rates: Rates
     minutes: dict[str, float]
     notes: tuple[str, ...] = ()
-    gen: int = 0
-    generators: int = 1
+    gen: AtLeast0 = 0
+    generators: AtLeast1 = 1
     detectors: tuple[str, ...] = ()
 
     @property

@@ -3,20 +3,22 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from flawsmith.augment.job import Candidates, files_of, missing_for, prepare
 from flawsmith.augment.settings import AugmentSettings, Method
 from flawsmith.data.build import Built, build, finished
 from flawsmith.data.dataset import DataSet
 from flawsmith.data.formats import read_dataset
+from flawsmith.data.kept import as_written, read_kept, read_kept_lines
 from flawsmith.data.scan import Facts, Scan, scan
-from flawsmith.data.tables import read_json, read_jsonl
 from flawsmith.data.writing import write_file, write_lines
 from flawsmith.errors import InputError
 from flawsmith.evaluate.certificate import Verdict, certify, without_copies
 from flawsmith.inpaint.apply_settings import ApplySettings
 from flawsmith.pipeline.budget import PRESETS
 from flawsmith.pipeline.settings import RunMethod, RunSettings
+from flawsmith.pipeline.source import facts_under
 from flawsmith.pipeline.stages import Stages
 from flawsmith.pipeline.surfaces import PAINTING, Surfaces
 
@@ -121,7 +123,7 @@ def make_in(
 
 def made_in(folder: Path, train: Scan, asked: int) -> Made:
     """Return what a stage of candidates left in its folder."""
-    notices = tuple(read_json(folder / "notices.json"))
+    notices = read_kept(folder / "notices.json", tuple[str, ...], tuple[str, ...])
     built = finished(folder / "data")
     if not sum(built.labels.values()):
         return Made(_nothing(folder / "data", train), built, asked, notices)
@@ -154,26 +156,38 @@ def certify_stage(
 
     needs = tuple(f"candidates-{method}" for method in made)
     folder = stages.make("certificate", {}, needs, work)
+    return read_certificate(folder, {method: own.dataset for method, own in made.items()})
+
+
+def read_certificate(folder: Path, made: dict[RunMethod, DataSet]) -> tuple[Verdicts, Scans]:
+    """Return what the certificate's stage left of these candidates.
+
+    Raises InputError for what is not as it was written.
+    """
     known = read_verdicts(folder / VERDICTS)
-    facts = {line["id"]: Facts.from_json(line) for _, line in read_jsonl(folder / FACTS)}
-    return (
-        {method: [known[i] for i in entry.dataset.ids] for method, entry in made.items()},
-        {method: _scanned(entry.dataset, facts) for method, entry in made.items()},
-    )
+    facts = {line["id"]: line for line in read_kept_lines(folder / FACTS, Facts)}
+    with as_written(folder / VERDICTS):
+        verdicts = {method: [known[i] for i in own.ids] for method, own in made.items()}
+    with as_written(folder / FACTS):
+        return verdicts, {method: _scanned(own, facts) for method, own in made.items()}
 
 
 def read_verdicts(path: Path) -> dict[str, Verdict]:
     """Return a stage's verdicts by the candidate's id."""
-    return {
-        line["id"]: Verdict(**{**line, "classes": tuple(line["classes"])})
-        for _, line in read_jsonl(path)
-    }
+    return {verdict.id: verdict for verdict in read_kept_lines(path, Verdict, _verdict)}
 
 
-def _scanned(dataset: DataSet, facts: dict[str, Facts]) -> Scan:
+def _verdict(line: dict[str, Any]) -> Verdict:
+    return Verdict(**{**line, "classes": tuple(line["classes"])})
+
+
+def _scanned(dataset: DataSet, lines: dict[str, dict[str, Any]]) -> Scan:
+    made = facts_under(dataset.classes)
+    facts = tuple(made(lines[name]) for name in dataset.ids)
     # The scan has joined the groups of copies.
-    records = tuple(replace(record, group=facts[record.id].group) for record in dataset.records)
-    return Scan(replace(dataset, records=records), tuple(facts[i] for i in dataset.ids))
+    pairs = zip(dataset.records, facts, strict=True)
+    records = tuple(replace(record, group=fact.group) for record, fact in pairs)
+    return Scan(replace(dataset, records=records), facts)
 
 
 def _all_verdicts(

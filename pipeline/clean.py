@@ -11,9 +11,9 @@ from pathlib import Path
 
 from flawsmith.data.build import build
 from flawsmith.data.formats import read_dataset
+from flawsmith.data.kept import read_digest, read_kept_lines
 from flawsmith.data.review import choices_of
 from flawsmith.data.scan import Scan, scan
-from flawsmith.data.tables import read_jsonl
 from flawsmith.data.writing import Spec, resolved, write_file
 from flawsmith.evaluate.distance import Compute
 from flawsmith.evaluate.features import open_extractor
@@ -57,6 +57,14 @@ def clean_stages(
 
 
 @dataclass(frozen=True)
+class Line:
+    """What counts of a line of the selection's samples.jsonl."""
+
+    reason: str
+    accepted: bool
+
+
+@dataclass(frozen=True)
 class Maker:
     """Takes clean images of one kind through the three stages of a generator."""
 
@@ -74,8 +82,8 @@ class Maker:
         trained = self._train(part, clean, source)
         drawn = self._draw(part, trained)
         folder = self._select(part, drawn, clean, source)
-        lines = [line for _, line in read_jsonl(folder / SAMPLES)]
-        reasons = Counter(str(line["reason"]) for line in lines if not line["accepted"])
+        lines = read_kept_lines(folder / SAMPLES, Line)
+        reasons = Counter(line["reason"] for line in lines if not line["accepted"])
         passed = sum(line["accepted"] for line in lines)
         warnings = tuple(warnings_of(trained / TRAINED))
         rejected = dict(reasons.most_common())
@@ -99,7 +107,7 @@ class Maker:
 
     def _draw(self, part: str, trained: Path) -> Path:
         plan, kind = self.plan, pick_device(self.device).type
-        digest = (trained / DIGEST).read_text("utf-8")
+        digest = read_digest(trained / DIGEST)
         chosen = {"count": plan.count, "seed": plan.setup.loop.seed, "truncation": plan.truncation}
         name = stage_of(DRAWN, part)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flawsmith.data.kept import read_kept
 from flawsmith.data.scan import Scan
-from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.errors import InputError
 from flawsmith.evaluate.segment_curve import Curve, curve
@@ -51,10 +51,25 @@ def curve_stage(
         "loop": chosen.loop(chosen.seed).deciding(fixed_length=True),
         "seeds": CURVE_SEEDS,
     }
-    found = read_json(stages.make("curve", inputs, ("split",), work) / RESULT)
-    if "left_out" in found:
-        return Trained(said=f"no curve of the steps: {found['left_out']}")
-    known = _curve_of(found)
+    return read_curve(stages.make("curve", inputs, ("split",), work))
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """What the file holds where no curve could be had: why."""
+
+    left_out: str
+
+
+def read_curve(folder: Path) -> Trained:
+    """Return what the stage left; raises InputError for what is not as it was written."""
+    return read_kept(folder / RESULT, Curve | _LeftOut, _trained)
+
+
+def _trained(content: dict[str, Any]) -> Trained:
+    if "left_out" in content:
+        return Trained(said=f"no curve of the steps: {content['left_out']}")
+    known = _curve_of(content)
     return Trained(known, known.sentence)
 
 

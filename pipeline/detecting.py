@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flawsmith.data.dataset import DataSet
+from flawsmith.data.kept import read_kept
 from flawsmith.data.scan import Scan
 from flawsmith.data.staging import job_digest
-from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.errors import InputError
 from flawsmith.evaluate.detect_settings import DetectSettings
@@ -102,9 +102,6 @@ def detect_stages(
         for notice in found.notices if found.missing != NOT_ASKED else ():
             say(f"note: {notice}")
         return found
-    # Only here: it loads torch.
-    from flawsmith.evaluate.detect_result import Judged
-
     chosen, learned = settings.of_detect(), clean_of(train, settings.seed)
     needs = ("split", "certificate", *(on.needs if on.added else ()))
     done, refused = [], []
@@ -118,9 +115,24 @@ def detect_stages(
             refused.append(f"{name}: {error.what}")
             say(f"note: detectors left out: {refused[-1]}")
             continue
-        told = read_json(folder / RESULT) | {"costs": read_json(folder / TIMES)}
-        done.append(Judged.read(told, folder))
+        done.append(read_judged(folder, name))
     return Detected(tuple(done), "; ".join(refused))
+
+
+def read_judged(folder: Path, name: str) -> "Judged":
+    """Return what a detector's stage left; raises InputError for what is not as it was written."""
+    from flawsmith.evaluate.detect_result import Costs, Judged
+
+    # Whoever removes the times alone waits for the whole stage all the same: it is not complete.
+    costs = read_kept(folder / TIMES, Costs)
+
+    def made(content: dict[str, Any]) -> Judged:
+        found = Judged.read(content | {"costs": costs}, folder)
+        if found.name != name:
+            raise ValueError("of another detector")
+        return found
+
+    return read_kept(folder / RESULT, dict[str, Any], made)
 
 
 def clean_of(train: Scan, seed: int) -> Scan:

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from flawsmith.data.kept import read_kept
 from flawsmith.data.scan import Scan
-from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.evaluate.comparison import Distances
 from flawsmith.evaluate.distance import Compute, DistanceSettings, compare
@@ -67,8 +67,13 @@ def distance_stage(
         inputs = {"features": judge.extractor.version, "seed": judge.settings.seed}
         needs = ("certificate", "split", f"candidates-{method}")
         folder = stages.make(f"distances-{method}", inputs, needs, work)
-        results[method] = Distances.from_json(read_json(folder / RESULT))
+        results[method] = read_distances(folder)
     return results
+
+
+def read_distances(folder: Path) -> Distances:
+    """Return what the stage left; raises InputError for what is not as it was written."""
+    return read_kept(folder / RESULT, Distances, Distances.from_json)
 
 
 @dataclass(frozen=True)

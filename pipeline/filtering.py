@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flawsmith.data.kept import read_kept
 from flawsmith.data.review import Choice, choices_of
 from flawsmith.data.scan import Scan
-from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file, write_lines
 from flawsmith.evaluate.distance import Compute
 from flawsmith.evaluate.features import Extractor, open_extractor
 from flawsmith.evaluate.filtering.halves import can_halve
+from flawsmith.evaluate.filtering.output import SiftedFacts
 from flawsmith.evaluate.filtering.reasons import sample_line
 from flawsmith.evaluate.filtering.settings import FilterSettings
 from flawsmith.pipeline.candidates import VERDICTS, Scans, Verdicts, read_verdicts
@@ -78,7 +79,7 @@ def filter_stages(
     if choices := _choices(scans):
         inputs["choices"] = choices
     needs = ("certificate", "split", *([FOLDS] if folded else []))
-    found = _read(stages.make("filter", inputs, needs, work), verdicts)
+    found = read_filtered(stages.make("filter", inputs, needs, work), verdicts)
     for notice in found.facts["notices"]:
         say(f"note: filter: {notice}")
     return found
@@ -152,11 +153,14 @@ def _folds(stages: Stages, train: Scan, chosen: FilterSettings, device: str) -> 
     stages.make(FOLDS, inputs, ("split",), work)
 
 
-def _read(folder: Path, verdicts: Verdicts) -> Filtered:
-    """Return what the stage left; those outside of it keep the verdict that they had."""
+def read_filtered(folder: Path, verdicts: Verdicts) -> Filtered:
+    """Return what the stage left; those outside of it keep the verdict that they had.
+
+    Raises InputError for what is not as it was written.
+    """
     known = read_verdicts(folder / VERDICTS)
     found = {method: [known.get(v.id, v) for v in own] for method, own in verdicts.items()}
-    return Filtered(found, read_json(folder / RESULT))
+    return Filtered(found, read_kept(folder / RESULT, SiftedFacts))
 
 
 def sample_lines(verdicts: Verdicts) -> list[dict[str, Any]]:

@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from flawsmith.data.kept import read_kept
 from flawsmith.data.leak import check_leaks
 from flawsmith.data.scan import Scan
 from flawsmith.data.staging import job_digest
-from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.errors import InputError
 from flawsmith.evaluate.filtering.reasons import NOTHING, refused
@@ -140,8 +140,23 @@ def gate_stage(
         "pairs": pairs,
     }
     folder = stages.make("gate", inputs, ("split",), work)
-    check = SegmentCheck.from_json(read_json(folder / RESULT))
+    check = read_check(folder / RESULT, {name: len(own) for name, own in counts.items()})
     return Gate(check, notices=tuple(notices))
+
+
+def read_check(path: Path, runs: Mapping[str, int]) -> SegmentCheck:
+    """Return what was judged of these arms, each of so many runs; raises InputError otherwise."""
+
+    def made(content: dict[str, Any]) -> SegmentCheck:
+        check = SegmentCheck.from_json(content)
+        arms = {arm.name: len(arm.runs) for arm in check.arms}
+        found = [check.finding(name, REAL) for name in runs if name != REAL]
+        seeds = {len(check.seeds), *(len(one.difference.by_seed) for one in found)}
+        if check.base != REAL or arms != runs or {*runs.values()} != seeds:
+            raise ValueError("of other arms, or other seeds")
+        return check
+
+    return read_kept(path, SegmentCheck, made)
 
 
 class _Runs:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flawsmith.augment.job import files_of
+from flawsmith.data.kept import read_digest
 from flawsmith.data.scan import Scan
 from flawsmith.data.writing import write_file
 from flawsmith.inpaint.apply_settings import ApplySettings
@@ -60,7 +61,7 @@ def paint_stage(
         **plan.apply.model_dump(mode="json"),
         "files": files_of(plan.apply.shaping),
         # As for inpaint apply: other weights, or the same ones elsewhere, paint other pixels.
-        "weights": (trained / DIGEST).read_text("utf-8"),
+        "weights": read_digest(trained / DIGEST),
         "device": pick_device(device).type,
     }
     folder = stages.make(

@@ -3,9 +3,10 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+from flawsmith.data.kept import read_kept
 from flawsmith.data.scan import Scan
-from flawsmith.data.tables import read_json
 from flawsmith.data.writing import write_file
 from flawsmith.evaluate.segmenter.tiles import Tiling
 from flawsmith.pipeline.budget import PRESETS, Asked, Load, Plan, Rates
@@ -16,6 +17,8 @@ from flawsmith.pipeline.stages import Stages
 from flawsmith.progress import say
 
 PLAN = "plan.json"
+# Minutes: some thousand years.
+LONGEST = 1e9
 
 
 def plan_stage(
@@ -60,7 +63,7 @@ def plan_stage(
         write_file(folder / PLAN, json.dumps(plan.to_json(), indent=1) + "\n")
 
     folder = stages.make("plan", inputs, ("split",), work)
-    plan = Plan.from_json(read_json(folder / PLAN))
+    plan = read_plan(folder)
     if plan.cap:
         say(plan.sentence)
         if load.judged and plan.detectors != settings.judges:
@@ -69,6 +72,20 @@ def plan_stage(
                 say(f"note: the plan was made without {', '.join(new)}: that time comes on top")
     for note in plan.notes:
         say(f"note: {note}")
+    return plan
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return the plan that the stage left; raises InputError for what is not as it was written."""
+    return read_kept(folder / PLAN, Plan, _plan_of)
+
+
+def _plan_of(content: dict[str, Any]) -> Plan:
+    """Return the plan of a kept file; raises KeyError or ValueError for parts that are none."""
+    plan = Plan.from_json(content)
+    minutes = [*plan.minutes.values(), plan.cap or 0.0]
+    if not plan.sentence or not plan.methods or not all(0 <= m < LONGEST for m in minutes):
+        raise ValueError("no plan of so many minutes")
     return plan
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from flawsmith.data.build import read_told
 from flawsmith.data.formats import ReadOptions
-from flawsmith.data.manifest import MANIFEST
+from flawsmith.data.kept import read_digest
 from flawsmith.data.scan import Scan
-from flawsmith.data.tables import read_json
 from flawsmith.errors import printable
 from flawsmith.evaluate.arms_section import arms_section
 from flawsmith.evaluate.comparison import Distances
@@ -139,9 +139,9 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
     measured = run.gate.state != "not measured"
     yield rejected_section(shown, classes, run.filtered.facts["thresholds"], measured=measured)
     yield provenance_section(_provenance(stages, origin, run.plan, run.on))
-    labels = {name: read_json(own / MANIFEST)["labels"] for name, own in run.sets.items()}
-    labels.pop(CANDIDATES, None)
-    form = str(read_json(run.sets["train"] / MANIFEST)["format"])
+    sets = {name: read_told(own) for name, own in run.sets.items() if name != CANDIDATES}
+    labels = {name: told["labels"] for name, told in sets.items()}
+    form = sets["train"]["format"]
     yield usage_section(
         DATASET, form, classes, labels, overlap=found.overlap, schedule=segment.schedule
     )
@@ -226,9 +226,9 @@ def _provenance(stages: Stages, origin: Origin, plan: Plan, on: Surfaces) -> Pro
         origins.append(Fact("Features", origin.features, "network behind the distances"))
     weights = stages.place(TRAINING) / DIGEST
     if TRAINING in stages.digests and weights.is_file():
-        origins.append(Fact("Generator", weights.read_text("utf-8")[:16], "SHA-256 of its weights"))
+        origins.append(Fact("Generator", read_digest(weights)[:16], "SHA-256 of its weights"))
     for lot in on.lots:
-        digest = (stages.place(lot.stage) / DIGEST).read_text("utf-8")[:16]
+        digest = read_digest(stages.place(lot.stage) / DIGEST)[:16]
         origins.append(Fact(f"Generator of {lot.name}", digest, "SHA-256 of its weights"))
     return Provenance(
         command="flawsmith run DATA OUT --config settings.yaml",

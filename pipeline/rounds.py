@@ -3,12 +3,17 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from flawsmith.data.tables import read_json
+from flawsmith.data.kept import read_kept
 from flawsmith.data.writing import make_folder
-from flawsmith.errors import InputError
 from flawsmith.train.files import replace_file
+
+
+@dataclass(frozen=True)
+class _Kept:
+    job: str
+    begun: list[int]
+    cut: str
 
 
 @dataclass
@@ -25,12 +30,14 @@ class Rounds:
 
     @staticmethod
     def of(path: Path, job: str) -> "Rounds":
-        """Return what is on record."""
-        try:
-            content: Any = read_json(path) if path.is_file() else None
-        except InputError:
-            content = None
-        if not isinstance(content, dict) or content.get("job") != job:
+        """Return what is on record; raises InputError for what was not written so.
+
+        To forget it would be to begin other rounds than those that the budget had room for.
+        """
+        if not path.is_file():
+            return Rounds(path, job)
+        content = read_kept(path, _Kept, remove=path)
+        if content["job"] != job:
             return Rounds(path, job)
         return Rounds(path, job, list(content["begun"]), content["cut"])
 

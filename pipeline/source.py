@@ -1,7 +1,8 @@
 """The first stages: read the source and look at all of it, then set the test part aside."""
 
 import json
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from flawsmith.data.cropping import WHOLE, crop_plates
 from flawsmith.data.dataset import DataSet, Skipped
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions, read_dataset
+from flawsmith.data.images import PIXEL_LIMIT
+from flawsmith.data.kept import as_written, read_kept, read_kept_lines
 from flawsmith.data.scan import Facts, Scan, scan
 from flawsmith.data.split import limit_per_class, showing_only, split_groups
 from flawsmith.data.staging import JOB, job_digest
-from flawsmith.data.tables import read_json, read_jsonl
 from flawsmith.data.writing import write_file, write_lines
 from flawsmith.errors import InputError
 from flawsmith.pipeline.settings import RunSettings
@@ -54,7 +56,7 @@ def read_stage(
         "options": asdict(options),
         "look_alikes": look_alikes,
     }
-    return _restore(dataset, stages.make("read", inputs, needs, work))
+    return restore(dataset, stages.make("read", inputs, needs, work))
 
 
 def _crop(stages: Stages, src: Path, options: ReadOptions, workers: int) -> DataSet:
@@ -62,21 +64,67 @@ def _crop(stages: Stages, src: Path, options: ReadOptions, workers: int) -> Data
     out = stages.out / "stages" / "plates"
     out.parent.mkdir(parents=True, exist_ok=True)
     cropped = crop_plates(src, out, whole=True, options=options, workers=workers, overwrite=True)
-    stages.digests["plates"] = job_digest(read_json(out / JOB))
+    stages.digests["plates"] = job_digest(read_kept(out / JOB, dict[str, Any]))
     plates = read_dataset(out / WHOLE)
     notice = (f"photos of plates: {len(plates)} plates cropped to 240x1200 and used as samples",)
     refused = tuple(Skipped("photo", reason) for reason in cropped.refused)
     return replace(plates, notices=plates.notices + notice, skipped=plates.skipped + refused)
 
 
-def _restore(dataset: DataSet, folder: Path) -> Scan:
-    facts = tuple(Facts.from_json(line) for _, line in read_jsonl(folder / "facts.jsonl"))
-    seen = read_json(folder / "read.json")
+def restore(dataset: DataSet, folder: Path) -> Scan:
+    """Return the source as the stage of reading left it.
+
+    Raises InputError for what is not as it was written.
+    """
+    path = folder / "facts.jsonl"
+    facts = tuple(read_kept_lines(path, Facts, facts_under(dataset.classes)))
+    seen = read_kept(folder / "read.json", _Seen)
     by_id = {record.id: record for record in dataset.records}
-    records = tuple(replace(by_id[fact.id], group=fact.group) for fact in facts)
+    with as_written(path):
+        records = tuple(replace(by_id.pop(fact.id), group=fact.group) for fact in facts)
     skipped = tuple(Skipped(**entry) for entry in seen["skipped"])
     dataset = replace(dataset, records=records, notices=tuple(seen["notices"]), skipped=skipped)
     return Scan(dataset, facts)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What read.json holds."""
+
+    notices: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def facts_under(classes: tuple[str, ...]) -> Callable[[dict[str, Any]], Facts]:
+    """Return what makes a kept line the facts of a sample of these classes.
+
+    It raises ValueError for what no picture can be: all later stages count on these numbers.
+    """
+
+    def made(line: dict[str, Any]) -> Facts:
+        found = Facts.from_json(line)
+        counts = (*found.pixels, *(part.area for part in found.components))
+        planes = {part.plane for part in found.components}
+        pixels = found.width * found.height
+        if (
+            min(found.width, found.height) < 1
+            or not 0 < pixels <= PIXEL_LIMIT
+            or not all(0 <= count <= pixels for count in counts)
+            or len(found.pixels) != len(classes)
+            or not planes <= {*range(len(classes))}
+        ):
+            raise ValueError(f"{found.id[:80]!r} is of another size, or of other classes")
+        return found
+
+    return made
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What parts.json holds: ids."""
+
+    train: list[str]
+    test: list[str]
 
 
 def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
@@ -106,9 +154,7 @@ def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
         "per_class": settings.per_class,
     }
     folder = stages.make("split", inputs, ("read",), work)
-    index = {name: i for i, name in enumerate(found.dataset.ids)}
-    content = read_json(folder / "parts.json")
-    parts = {name: [index[i] for i in ids] for name, ids in content.items()}
+    parts = read_parts(folder, found.dataset.ids)
     if not all(parts.values()):
         raise InputError(
             "too few groups to set a test part aside",
@@ -116,3 +162,20 @@ def split_stage(stages: Stages, found: Scan, settings: RunSettings) -> Parts:
             mend="give more images, or another test_fraction",
         )
     return parts
+
+
+def read_parts(folder: Path, ids: Sequence[str]) -> Parts:
+    """Return the parts that the stage left, as places among these ids.
+
+    Raises InputError for what is not as it was written: an image in both, one that is not there.
+    """
+    index = {name: i for i, name in enumerate(ids)}
+
+    def made(content: dict[str, list[str]]) -> Parts:
+        parts = {name: [index[i] for i in ids] for name, ids in content.items()}
+        chosen = [i for places in parts.values() for i in places]
+        if len({*chosen}) < len(chosen) or len(parts) != 2:
+            raise ValueError("an image is in it twice, or in a part that is none")
+        return parts
+
+    return read_kept(folder / "parts.json", _Parts, made)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith import __version__
+from flawsmith.data.kept import check_seal, seal
+from flawsmith.data.manifest import MANIFEST, SAMPLES
 from flawsmith.data.staging import JOB, LOCK, held, job_digest, staged
 from flawsmith.data.writing import make_folder, write_file
 from flawsmith.errors import InputError
@@ -14,6 +16,9 @@ from flawsmith.pipeline.costs import COSTS, Costs
 from flawsmith.progress import say
 
 MARK = "run.json"
+# Files of a stage that its seal leaves out: ours of staging, what a person's review changes later,
+# and what a clock said.
+UNSEALED = (JOB, LOCK, MANIFEST, SAMPLES, "times.json")
 
 
 @dataclass
@@ -46,7 +51,8 @@ class Stages:
         """Return the stage's folder, calling ``work(folder)`` unless it is complete already.
 
         inputs: JSON-able settings that decide the result; needs: earlier stages that do. A stage
-        interrupted half-way gets its partial folder again.
+        interrupted half-way gets its partial folder again. Raises InputError for a complete one
+        of ``stages`` whose files are not those that were written.
         """
         path = folder or self.place(name)
         job = {
@@ -59,10 +65,13 @@ class Stages:
         make_folder(path.parent)
         with staged(path, job, overwrite=True) as stage:
             if stage.done:
+                check_seal(stage.path)
                 say(f"{name}: kept from the last run")
             else:
                 with self.costs.timed(name, self.digests[name]):
                     work(stage.path)
+                if folder is None:  # data sets are the user's
+                    seal(stage.path, UNSEALED)
         return path
 
 

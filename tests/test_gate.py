@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from flawsmith.data.dataset import NoMask
+from flawsmith.errors import InputError
 from flawsmith.evaluate.certificate import Verdict
 from flawsmith.evaluate.filtering.reasons import SURPLUS, UNREAL
 from flawsmith.evaluate.segment import judge
@@ -202,8 +203,10 @@ def test_rounds_are_kept_for_the_same_comparison_only(tmp_path):
     again = Rounds.of(path, "job")
     assert (again.begun, again.cut) == ([3, 4], "too late")
     assert Rounds.of(path, "other") == Rounds(path, "other")
-    path.write_text("{")
-    assert Rounds.of(path, "job").begun == []
+    for other in ("{", "[]", '{"job": "job", "begun": [3.5], "cut": ""}'):
+        path.write_text(other)
+        with pytest.raises(InputError, match=r"rounds\.json: .* [(]mend: remove"):
+            Rounds.of(path, "job")
 
 
 def stopped_after(seconds, costs):

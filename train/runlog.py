@@ -127,5 +127,5 @@ def _step_of(line: str) -> float:
     """Return a line's step; infinity for one that is no line of metrics."""
     try:
         return int(json.loads(line)["step"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return float("inf")

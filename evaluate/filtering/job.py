@@ -14,7 +14,6 @@ from flawsmith.data.formats import ReadOptions, read_dataset
 from flawsmith.data.jobs import Show, check_apart, describe_job, open_source, quiet
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.staging import staged
-from flawsmith.data.tables import read_json
 from flawsmith.evaluate.distance import Compute
 from flawsmith.evaluate.feature_store import FeatureStore, default_folder
 from flawsmith.evaluate.features import open_extractor
@@ -22,7 +21,7 @@ from flawsmith.evaluate.filtering.checks import check_candidates
 from flawsmith.evaluate.filtering.filtering import sift
 from flawsmith.evaluate.filtering.folds import FoldMasks, fold_segmenters
 from flawsmith.evaluate.filtering.gate import Gate, measure
-from flawsmith.evaluate.filtering.output import ACCEPTED, RESULT, write
+from flawsmith.evaluate.filtering.output import ACCEPTED, read_result, write
 from flawsmith.evaluate.filtering.settings import FilterSettings
 from flawsmith.progress import say
 
@@ -98,8 +97,7 @@ def filter_folder(
                 verdicts = sifted.verdicts
                 judged = measure(found, against, verdicts, gate, read, cache, machine.device)
             write(stage.path, found, sifted, judged, job, workers)
-    result: dict[str, Any] = read_json(out / RESULT)
-    return result
+    return read_result(out)
 
 
 def read_accepted(out: Path) -> DataSet:

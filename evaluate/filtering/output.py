@@ -4,14 +4,17 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from flawsmith.data.build import build
 from flawsmith.data.collected import Collected, Entry
 from flawsmith.data.dataset import DataSet, Record
 from flawsmith.data.formats import CONVERTIBLE
+from flawsmith.data.kept import read_kept
 from flawsmith.data.scan import Scan
 from flawsmith.data.writing import Spec, write_file, write_lines
 from flawsmith.evaluate.certificate import decision
@@ -19,12 +22,62 @@ from flawsmith.evaluate.filtering.checks import method_of
 from flawsmith.evaluate.filtering.filtering import Sifted
 from flawsmith.evaluate.filtering.gate import Judged
 from flawsmith.evaluate.filtering.reasons import sample_line
+from flawsmith.evaluate.filtering.thresholds import Step
+from flawsmith.evaluate.segment import SegmentCheck
 
 ACCEPTED = "accepted"
 # What passed, where the gate refuses it.
 CANDIDATES = "candidates"
 SAMPLES = "samples.jsonl"
 RESULT = "filter.json"
+Class = Annotated[str, Field(alias="class")]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A threshold as a file has it."""
+
+    name: Class
+    step: Step
+    value: float
+    real: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a class, as a file has it."""
+
+    name: Class
+    certified: int
+    left: int
+    kept: int
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class SiftedFacts:
+    """What ``Sifted.facts`` gives, as a file has it."""
+
+    thresholds: list[Limit]
+    classes: list[Fate]
+    notices: list[str]
+
+
+@dataclass(frozen=True)
+class Result(SiftedFacts):
+    """What filter.json of a command holds, beside its settings."""
+
+    passed: int
+    candidates: int
+    accepted: int
+    rejected: dict[str, int]
+    helps: bool | None
+    verdict: str
+    gate: SegmentCheck | None
+
+
 # What ``decision`` may have added to a sample's provenance before.
 DECISION = frozenset({"decision", "reason", "scores"})
 
@@ -65,6 +118,17 @@ def write(
         )
     content = {"passed": len(passed), **_result(made, sifted, judged), "settings": job["settings"]}
     write_file(root / RESULT, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_result(out: Path) -> dict[str, Any]:
+    """Return what ``write`` left in filter.json; raises InputError if it is another file."""
+
+    def made(content: dict[str, Any]) -> dict[str, Any]:
+        if content["gate"]:
+            SegmentCheck.from_json(content["gate"])
+        return content
+
+    return read_kept(out / RESULT, Result, made)
 
 
 def _write_lines(root: Path, lines: list[str]) -> None:

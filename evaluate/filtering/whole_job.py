@@ -7,12 +7,11 @@ from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, describe_job, open_source, quiet
 from flawsmith.data.scan import scan
 from flawsmith.data.staging import staged
-from flawsmith.data.tables import read_json
 from flawsmith.evaluate.distance import Compute
 from flawsmith.evaluate.feature_store import FeatureStore, default_folder
 from flawsmith.evaluate.features import open_extractor
 from flawsmith.evaluate.filtering.job import Machine
-from flawsmith.evaluate.filtering.output import RESULT, write
+from flawsmith.evaluate.filtering.output import read_result, write
 from flawsmith.evaluate.filtering.select_settings import SelectSettings
 from flawsmith.evaluate.filtering.whole import Fit, select_whole, unfit
 from flawsmith.progress import say
@@ -58,5 +57,4 @@ def select_folder(
             compute = Compute(store, machine.device)
             sifted = select_whole(scans[0], scans[1], settings, extractor, compute, fit)
             write(stage.path, scans[0], sifted, None, job, machine.workers)
-    result: dict[str, Any] = read_json(out / RESULT)
-    return result
+    return read_result(out)
