@@ -5,7 +5,8 @@
 Runs the command in this process in the folder WORK/run, which is emptied first, and prints a line
 a stage: seconds, and of them the share that was spent in
 
-networks   forward passes, losses, gradients, optimisers, averaged weights
+networks   forward passes, losses, gradients, optimisers, averaged weights; of GANs also the
+           augmentation of what is judged, which gradients flow through
 decoding   pictures and masks from files
 crops      windows cut from them, batches, their augmentation
 marks      from a network's answers to the counts or scores of a picture
@@ -18,6 +19,7 @@ they work for shows as none of these. Real images: ``magnetic_tile`` of the test
 
 import argparse
 import functools
+import inspect
 import shutil
 import sys
 import time
@@ -81,6 +83,20 @@ class Clock:
             setattr(owner, name, self._timed(part, getattr(owner, name)))
 
     def _timed(self, part: str, real: Any) -> Any:
+        if inspect.isgeneratorfunction(real):
+            # What it does is done in its turns.
+            @functools.wraps(real)
+            def turns(*given: Any, **named: Any) -> Iterator[Any]:
+                found = real(*given, **named)
+                while True:
+                    with self.inside(part):
+                        one = next(found, self)
+                    if one is self:
+                        return
+                    yield one
+
+            return turns
+
         @functools.wraps(real)
         def timed(*given: Any, **named: Any) -> Any:
             with self.inside(part):

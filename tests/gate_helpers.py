@@ -46,12 +46,12 @@ def made_up(gains, calls=None):
         if calls is not None:
             calls.append((entry.arm.name, seed))
         folder.mkdir(parents=True, exist_ok=True)
-        known = [fact for fact in test.facts if fact.label != "unknown"]
+        known = [fact for fact in test.found.facts if fact.label != "unknown"]
         truth = np.array([fact.pixels for fact in known], np.int64)
         share = 0.5 + gains.get(entry.arm.name, 0.0) + 0.01 * seed
         tp = np.floor(truth * share).astype(np.int64)
         return Counts(
-            classes=test.dataset.classes,
+            classes=test.found.dataset.classes,
             ids=tuple(fact.id for fact in known),
             groups=tuple(fact.group for fact in known),
             labels=tuple(fact.label for fact in known),

@@ -12,6 +12,7 @@ from flawsmith.errors import DoesNotHelp, InputError, Interrupted
 from flawsmith.evaluate.features import Extractor
 from flawsmith.evaluate.filtering import gate, job
 from flawsmith.evaluate.filtering.reasons import REFUSED, SURPLUS
+from flawsmith.evaluate.read_once import ReadOnce
 from flawsmith.evaluate.segment import judge
 from tests.augment_helpers import write_scan
 from tests.eye import Eye
@@ -50,7 +51,7 @@ def asked(monkeypatch):
         run_arm = made_up(asked.gains)
         arms = {name: SimpleNamespace(arm=SimpleNamespace(name=name)) for name in ("real", *added)}
         counts = {
-            name: {seed: run_arm(entry, seed, test, folder, None) for seed in range(3)}
+            name: {seed: run_arm(entry, seed, ReadOnce(test), folder, None) for seed in range(3)}
             for name, entry in arms.items()
         }
         sizes = {name: len(scan.facts) for name, scan in added.items()}

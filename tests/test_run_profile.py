@@ -55,6 +55,21 @@ def test_what_networks_call_is_theirs(clock):
     assert dict(clock.seconds) == {("", NETWORKS): 3.0, ("", "crops"): 2.0}
 
 
+def test_of_a_generator_its_turns_count(clock):
+    class Owner:
+        def windows(self):
+            for number in range(3):
+                clock.wait(1)
+                yield number
+
+    clock.on("crops", Owner, "windows")
+    for number in Owner().windows():
+        with clock.inside("decoding"):
+            clock.wait(10)
+        assert number in range(3)
+    assert dict(clock.seconds) == {("", "crops"): 3.0, ("", "decoding"): 30.0}
+
+
 def test_an_error_ends_its_part(clock):
     def crop():
         clock.wait(1)
