@@ -192,24 +192,30 @@ class _Told:
     made_by: MadeBy
 
 
-def read_told(root: Path, made_by: Any = MadeBy) -> dict[str, Any]:
+def read_told(root: Path, made_by: Any = MadeBy, *, remove: Path | None = None) -> dict[str, Any]:
     """Return a dataset.json that a build of ours wrote; raises InputError for another one.
 
     made_by: what is wanted of its making, a dataclass: ``MadeBy`` and what a command adds.
+    remove: the folder that holds job.json, if not ``root``: while that is there the same command
+    makes nothing again.
     """
 
     def made(content: dict[str, Any]) -> dict[str, Any]:
         fits(content["made_by"], made_by)
         return content
 
-    return read_kept(root / MANIFEST, _Told, made)
+    return read_kept(root / MANIFEST, _Told, made, remove=remove)
 
 
-def finished(root: Path) -> Built:
-    """Return what a completed build, or shard of one, wrote; raises InputError for other files."""
+def finished(root: Path, *, remove: Path | None = None) -> Built:
+    """Return what a completed build, or shard of one, wrote; raises InputError for other files.
+
+    remove: as in ``read_told``.
+    """
     if (root / SHARD).is_file():
-        return read_kept(root / SHARD, _Shard, lambda content: Built(**content["built"]))
-    content = read_told(root)
+        path = root / SHARD
+        return read_kept(path, _Shard, lambda told: Built(**told["built"]), remove=remove)
+    content = read_told(root, remove=remove)
     # It may lie on a disk that is read-only by now.
     with suppress(OSError):
         (root / JOURNAL).unlink(missing_ok=True)

@@ -129,8 +129,8 @@ def crop_plates(
             if not whole:
                 shutil.rmtree(stage.path / _folder(job), ignore_errors=True)
     names = (*PARTS, WHOLE) if whole else PARTS
-    refused = read_told(out / PARTS[0], _MadeBy)["made_by"]["photos_refused"]
-    return Cropped({name: finished(out / name) for name in names}, tuple(refused))
+    refused = read_told(out / PARTS[0], _MadeBy, remove=out)["made_by"]["photos_refused"]
+    return Cropped({name: finished(out / name, remove=out) for name in names}, tuple(refused))
 
 
 @dataclass(frozen=True)

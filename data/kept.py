@@ -5,8 +5,10 @@ and a folder's files can be sealed with their digests, so that a changed digit i
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -14,7 +16,8 @@ from typing import Any, TypeVar, overload
 from pydantic import TypeAdapter, ValidationError
 
 from flawsmith.data.reading import file_sha256, read_text
-from flawsmith.data.tables import read_json, read_jsonl
+from flawsmith.data.staging import is_sealed, job_digest, note_sealed
+from flawsmith.data.tables import jsonl_lines, parse_object, read_json
 from flawsmith.data.writing import write_file, writing_in
 from flawsmith.errors import InputError
 
@@ -26,6 +29,10 @@ ODD = (
     *(KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError),
     RecursionError,
 )
+# What no name of a file in the folder itself has.
+SEPARATORS = frozenset("/\\\0")
+# As many digits as the least whole number that no float holds.
+LONG = re.compile(r"\d{309}")
 
 
 @contextmanager
@@ -35,16 +42,27 @@ def as_written(
     """Turn what comes of content that flawsmith did not write into an InputError with its mend.
 
     remove: the file or folder without which the same command makes it again; None: the folder that
-    the file lies in. line: of the file, counted from 1; mend: another one.
+    the file lies in. line: of the file, counted from 1; mend: another one. What a disk or a right
+    refuses (``of_disk``) keeps its own words: to remove the file would not help.
     """
     mend = mend or f"remove {remove or path.parent}, and the same command makes it again"
     where = f"{path}:{line}" if line else path
     try:
         yield
     except InputError as error:
+        if of_disk(error):
+            raise
         raise InputError(error.what, where=error.where or where, mend=mend) from error
     except ODD as error:
         raise InputError(f"{OTHER}: {_told(error)}", where=where, mend=mend) from error
+
+
+def of_disk(error: InputError) -> bool:
+    """Tell whether a disk or a right refused a file that is there, whatever it holds."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and not isinstance(
+        cause, (FileNotFoundError, IsADirectoryError)
+    )
 
 
 def _told(error: Exception) -> str:
@@ -65,10 +83,25 @@ def fits(content: Any, shape: Any) -> Any:
 
     shape: whatever pydantic knows: a dataclass, of which a file may hold more,
     ``tuple[str, ...]``. Numbers, texts and truths are not taken for one another; a whole number
-    is a float, too.
+    is a float, too. One that no float holds is none where the type asks for a number.
     """
-    _adapter(shape).validate_json(json.dumps(content), strict=True)
+    text = json.dumps(content)
+    _adapter(shape).validate_json(text, strict=True)
+    if LONG.search(text):
+        # Where both a number and a text will do, anything does.
+        again = json.dumps(json.loads(text, parse_int=_held_by_float))
+        _adapter(shape).validate_json(again, strict=True)
     return content
+
+
+def _held_by_float(digits: str) -> int | str:
+    """Return a whole number; as text if it is too large for a float."""
+    number = int(digits)
+    try:
+        float(number)
+    except OverflowError:
+        return digits
+    return number
 
 
 def _same(content: Any) -> Any:
@@ -94,17 +127,23 @@ def read_kept(
 
 
 def read_kept_lines(
-    path: Path, shape: Any, made: Callable[[Any], Any] = _same, *, mend: str = ""
+    path: Path,
+    shape: Any,
+    made: Callable[[Any], Any] = _same,
+    *,
+    mend: str = "",
+    mend_file: str = "",
 ) -> list[Any]:
     """Return ``made`` of each line of a JSONL file, as ``read_kept`` does of a file.
 
-    mend: of a line that is not as it was written.
+    mend: of a line that is not as it was written; mend_file: of a file that is no text, or missing.
     """
+    with as_written(path, mend=mend_file):
+        lines = list(jsonl_lines(path))
     found = []
-    with as_written(path):
-        for number, line in read_jsonl(path):
-            with as_written(path, line=number, mend=mend):
-                found.append(made(fits(line, shape)))
+    for number, text in lines:
+        with as_written(path, line=number, mend=mend):
+            found.append(made(fits(parse_object(text, f"{path}:{number}"), shape)))
     return found
 
 
@@ -117,30 +156,56 @@ def read_digest(path: Path) -> str:
         return text
 
 
+@dataclass(frozen=True)
+class _Seal:
+    """What seal.json holds. files: SHA-256 by name; sha256: of these entries."""
+
+    files: dict[str, str]
+    sha256: str
+
+
 def seal(folder: Path, leave: Iterable[str]) -> None:
     """Write the digests of the files at the top of a folder; none where there are no files.
 
-    leave: names of those that may change later, or hold what a clock said.
+    leave: names of those that may change later, or hold what a clock said. That there is a seal is
+    noted in the folder's job.json, if it has one.
     """
     names = {path.name for path in folder.iterdir() if path.is_file()} - {*leave, SEAL}
     # What a kill left half-written, maybe of this very file.
     names = {name for name in names if not name.endswith(".new")}
     if names:
         digests = {name: file_sha256(folder / name) for name in sorted(names)}
+        content = {"files": digests, "sha256": job_digest(digests)}
         new = folder / (SEAL + ".new")
-        write_file(new, json.dumps(digests, indent=1) + "\n")
+        write_file(new, json.dumps(content, indent=1) + "\n")
         with writing_in(new):
             new.replace(folder / SEAL)
+        note_sealed(folder)
 
 
 def check_seal(folder: Path) -> None:
-    """Raise InputError for a file of a folder that is not the sealed one; folders may have none."""
+    """Raise InputError for a file of a folder that is not the sealed one, and for a lost seal.
+
+    Folders whose job.json notes none may have none.
+    """
     path = folder / SEAL
     if not path.is_file():
+        with as_written(path, folder):
+            if is_sealed(folder):
+                raise InputError("it is missing")
         return
-    for name, digest in read_kept(path, dict[str, str]).items():
-        with as_written(folder / name):
-            if Path(name).name != name:
-                raise InputError("names no file of this folder", where=path)
+    for name, digest in read_kept(path, _Seal, _entries).items():
+        with as_written(folder / name, folder):
             if file_sha256(folder / name) != digest:
                 raise InputError("changed since it was written")
+
+
+def _entries(content: dict[str, Any]) -> dict[str, str]:
+    files: dict[str, str] = content["files"]
+    for name in files:
+        # Before any path is made of it: an absolute one would lead elsewhere.
+        if name in ("", ".", "..") or SEPARATORS & set(name):
+            raise InputError("names no file of this folder")
+    if content["sha256"] != job_digest(files):
+        raise InputError("its digest is another one")
+    return files

@@ -15,15 +15,13 @@ from pathlib import Path
 from flawsmith.data import journal
 from flawsmith.data.build import JOURNAL, Built, complete, finished
 from flawsmith.data.jobs import check_apart
+from flawsmith.data.kept import ODD, of_disk
 from flawsmith.data.manifest import MANIFEST
 from flawsmith.data.shard_checks import Opened, check_contents, open_shards
 from flawsmith.data.staging import JOB, LOCK, staged
 from flawsmith.data.writing import make_folder, writing_in
 from flawsmith.errors import InputError
 from flawsmith.progress import say, track
-
-# What a format's ``finish`` may raise on lines that no writer of ours left.
-ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,13 @@ def merge(
         try:
             built = complete(stage.path, facts.format, facts.spec, facts.job)
         except (InputError, *ODD) as error:
+            if isinstance(error, InputError) and of_disk(error):
+                raise
             _clear(stage.path)
+            # Its mend is of the folder in between, which is gone.
+            why = error.what if isinstance(error, InputError) else repr(error)
             raise InputError(
-                f"the lines of these shards are not flawsmith's: {error!r}", where=folders[0]
+                f"the lines of these shards are not flawsmith's: {why}", where=folders[0]
             ) from error
     return Merged(built, linked, copied)
 

@@ -188,9 +188,10 @@ def _read_split(out: Path, plan: Plan) -> Split:
     parts = []
     samples = 0
     for name in plan.names:
-        made_by = read_told(out / name, _MadeBy)["made_by"]
+        made_by = read_told(out / name, _MadeBy, remove=out)["made_by"]
         samples = made_by["source_samples"]
-        parts.append(Part(name, finished(out / name), made_by["images"], made_by["dropped"]))
+        built = finished(out / name, remove=out)
+        parts.append(Part(name, built, made_by["images"], made_by["dropped"]))
     used = sum(part.dropped + sum(part.built.labels.values()) for part in parts)
     return Split(tuple(parts), samples - used, tuple(_notices(parts, plan)))
 

@@ -23,6 +23,8 @@ from flawsmith.progress import say
 
 JOB = "job.json"
 LOCK = ".lock"
+# Noted in job.json once the folder has a seal (``kept.seal``); no part of the job.
+SEALED = "sealed"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ def differences(one: Any, other: Any, name: str = "") -> Iterator[tuple[str, Any
             yield from differences(one.get(key), other.get(key), inner)
     elif one != other:
         yield name, one, other
+
+
+def note_sealed(folder: Path) -> None:
+    """Note in a folder's job.json, if it has one, that there is a seal; raises OutputError."""
+    if (folder / JOB).is_file():
+        _write_job(folder, {**read_json(folder / JOB), SEALED: True})
+
+
+def is_sealed(folder: Path) -> bool:
+    """Tell whether a folder's job.json notes a seal."""
+    path = folder / JOB
+    content = read_json(path) if path.is_file() else None
+    return isinstance(content, dict) and SEALED in content
 
 
 @contextmanager
@@ -129,7 +144,12 @@ def _is_done(out: Path, job: dict[str, Any], overwrite: bool) -> bool:
 
 def _holds_job(folder: Path, job: dict[str, Any]) -> bool:
     path = folder / JOB
-    return path.is_file() and read_json(path) == json.loads(json.dumps(job))
+    if not path.is_file():
+        return False
+    content = read_json(path)
+    if isinstance(content, dict):
+        content.pop(SEALED, None)
+    return bool(content == json.loads(json.dumps(job)))
 
 
 def _is_empty(folder: Path) -> bool:
@@ -140,8 +160,7 @@ def _prepare(partial: Path, job: dict[str, Any]) -> None:
     if _holds_job(partial, job):
         say(f"resuming {partial}")
         return
-    temporary = partial / (JOB + ".new")
-    others = [path for path in partial.iterdir() if path.name not in (LOCK, temporary.name)]
+    others = [path for path in partial.iterdir() if path.name not in (LOCK, JOB + ".new")]
     if others and not (partial / JOB).is_file():
         raise InputError(
             "holds files that flawsmith did not write", where=partial, mend="move it away"
@@ -152,9 +171,14 @@ def _prepare(partial: Path, job: dict[str, Any]) -> None:
         with writing_in(partial):
             for path in sorted(others, key=lambda path: path.name == JOB):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _write_job(partial, job)
+
+
+def _write_job(folder: Path, job: dict[str, Any]) -> None:
+    temporary = folder / (JOB + ".new")
     write_file(temporary, json.dumps(job, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    with writing_in(partial):
-        temporary.replace(partial / JOB)
+    with writing_in(folder):
+        temporary.replace(folder / JOB)
 
 
 def _publish(partial: Path, out: Path) -> None:

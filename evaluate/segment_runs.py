@@ -72,14 +72,15 @@ def run_arm(entry: Entry, seed: int, test: ReadOnce, folder: Path, plan: RunPlan
     """Train an arm with a seed in its run folder, then count how it predicts the test images.
 
     The same call again goes on: within the training from its checkpoint, and with nothing to do
-    once ``counts.json`` is there. With another test set or tiling, the kept weights predict again.
-    Test images are not read before the weights are trained; those of unknown label are not
-    predicted. Raises InputError for a folder of another run, Interrupted while training.
+    once ``counts.json`` is there. With another test set or tiling, or counts without their hash,
+    the kept weights predict again. Test images are not read before the weights are trained; those
+    of unknown label are not predicted. Raises InputError for a folder of another run, Interrupted
+    while training.
     """
     trained_as = _run_digest(entry, seed, plan)
     kept = read_counts(folder / COUNTS)
     if kept and kept.run == trained_as and (folder / WEIGHTS).is_file():
-        if kept.test == _test_digest(test, plan):
+        if kept.counts and kept.test == _test_digest(test, plan):
             _drop_state(folder)
             return kept.counts
     else:
@@ -209,7 +210,7 @@ def _test_digest(test: ReadOnce, plan: RunPlan) -> str:
 
 @dataclass(frozen=True)
 class _CountsFile:
-    """What counts.json holds; sha256: of the others, which earlier versions lack."""
+    """What counts.json holds; sha256: of the others, which those of earlier versions lack."""
 
     run: str
     test: str
@@ -219,11 +220,14 @@ class _CountsFile:
 
 @dataclass(frozen=True)
 class Kept:
-    """What an earlier call kept: what was trained, and on what it was tested, by their digests."""
+    """What an earlier call kept: what was trained, and on what it was tested, by their digests.
+
+    counts: None where no hash vouches for them.
+    """
 
     run: str
     test: str
-    counts: Counts
+    counts: Counts | None
 
 
 def read_counts(path: Path) -> Kept | None:
@@ -234,9 +238,12 @@ def read_counts(path: Path) -> Kept | None:
 
     def made(content: dict[str, Any]) -> Kept:
         known = {name: value for name, value in content.items() if name != "sha256"}
-        if content.get("sha256", job_digest(known)) != job_digest(known):
+        counts = Counts.from_json(known["counts"])
+        if "sha256" not in content:
+            return Kept(known["run"], known["test"], None)
+        if content["sha256"] != job_digest(known):
             raise ValueError("its digest is another one")
-        return Kept(**{**known, "counts": Counts.from_json(known["counts"])})
+        return Kept(known["run"], known["test"], counts)
 
     return read_kept(path, _CountsFile, made) if path.is_file() else None
 

@@ -3,7 +3,9 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from flawsmith.data.kept import read_kept_lines
 from flawsmith.train.files import replace_file
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 PLOT = "losses.png"
 DPI = 110
+# What a float holds exactly; and a little more than float32, in which losses are computed, reaches.
+MOST_STEPS, MOST = 1 << 53, 1e39
 # Each panel's title and what it shows, where the run tells it.
 PANELS: tuple[tuple[str, dict[str, str]], ...] = (
     ("losses", {"g_loss": "generator", "d_loss": "critic"}),
@@ -49,13 +53,15 @@ def write_losses(run: Path) -> Path:
 class _Line:
     """What is drawn of a line."""
 
-    step: int
-    losses: dict[str, float]
+    step: Annotated[int, Field(ge=0, le=MOST_STEPS)]
+    losses: dict[str, Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's metrics; raises InputError if it cannot be read."""
-    return read_kept_lines(path, _Line, mend="remove the line")
+    # Not the folder: it holds the weights.
+    empty = "put an empty file there: the losses so far are then not drawn"
+    return read_kept_lines(path, _Line, mend="remove the line", mend_file=empty)
 
 
 def draw_losses(lines: list[dict[str, Any]]) -> "Figure":

@@ -10,7 +10,7 @@ from pydantic import Field
 from flawsmith.data.fingerprint import fingerprint
 from flawsmith.data.formats import ReadOptions
 from flawsmith.data.jobs import Show, open_source, quiet
-from flawsmith.data.kept import as_written, read_kept
+from flawsmith.data.kept import as_written
 from flawsmith.data.scan import Scan, scan
 from flawsmith.data.symmetry import flips_of
 from flawsmith.errors import InputError
@@ -20,7 +20,7 @@ from flawsmith.gen.settings import OWN, PRESETS, PROJECTED, GenSettings, checked
 from flawsmith.gen.task import GenTask, processes
 from flawsmith.progress import say
 from flawsmith.settings import load_settings
-from flawsmith.train.checkpoint import FACTS, newest
+from flawsmith.train.checkpoint import FACTS, newest, read_facts
 from flawsmith.train.launch import first_process, launch
 from flawsmith.train.loop import Trained, train
 from flawsmith.train.runs import CONFIG, STATE, read_job
@@ -152,9 +152,13 @@ def warnings_of(run: Path) -> list[str]:
     path = newest(run / STATE)
     if path is None:
         return []
-    facts = read_kept(path / FACTS, dict[str, Any], remove=path)
-    with as_written(path / FACTS, path):
-        said = facts.get("extra", {}).get("health", {}).get("said", {})
+    # True of a finished stage of ``run``, too, which does not train again.
+    mend = (
+        f"remove {path}: the checkpoint before it, if there is one, counts then, and gen train "
+        "goes on from there"
+    )
+    with as_written(path / FACTS, mend=mend):
+        said = read_facts(path)["extra"].get("health", {}).get("said", {})
         return [str(line) for line in said.values()]
 
 

@@ -124,7 +124,7 @@ def make_in(
 def made_in(folder: Path, train: Scan, asked: int) -> Made:
     """Return what a stage of candidates left in its folder."""
     notices = read_kept(folder / "notices.json", tuple[str, ...], tuple[str, ...])
-    built = finished(folder / "data")
+    built = finished(folder / "data", remove=folder)
     if not sum(built.labels.values()):
         return Made(_nothing(folder / "data", train), built, asked, notices)
     return Made(read_dataset(folder / "data"), built, asked, notices)

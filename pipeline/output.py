@@ -104,6 +104,11 @@ def dataset_stages(
     return folders
 
 
+def made_again(name: str, folder: Path) -> Path:
+    """Return what to remove so that a data set is made again: most are parts of one folder."""
+    return folder if name == CANDIDATES else folder.parent
+
+
 def write_samples(out: Path, verdicts: Verdicts) -> Path:
     """Write the last word on every candidate, with its scores, as ``samples.jsonl`` of the run."""
     path = out / SAMPLES

@@ -31,7 +31,7 @@ from flawsmith.pipeline.detecting import STAGE, Detected
 from flawsmith.pipeline.filtering import Filtered
 from flawsmith.pipeline.gate import Gate
 from flawsmith.pipeline.outcome import method_counts
-from flawsmith.pipeline.output import CANDIDATES, DATASET, SYNTHETIC, all_classes
+from flawsmith.pipeline.output import CANDIDATES, DATASET, SYNTHETIC, all_classes, made_again
 from flawsmith.pipeline.settings import RunMethod, RunSettings
 from flawsmith.pipeline.shown import grid, load_one
 from flawsmith.pipeline.source import Parts
@@ -139,7 +139,8 @@ def _sections(stages: Stages, run: Results, origin: Origin) -> Iterator[Section]
     measured = run.gate.state != "not measured"
     yield rejected_section(shown, classes, run.filtered.facts["thresholds"], measured=measured)
     yield provenance_section(_provenance(stages, origin, run.plan, run.on))
-    sets = {name: read_told(own) for name, own in run.sets.items() if name != CANDIDATES}
+    kept = {name: own for name, own in run.sets.items() if name != CANDIDATES}
+    sets = {name: read_told(own, remove=made_again(name, own)) for name, own in kept.items()}
     labels = {name: told["labels"] for name, told in sets.items()}
     form = sets["train"]["format"]
     yield usage_section(

@@ -22,7 +22,14 @@ from flawsmith.pipeline.distances import Judge, distance_stage, open_judge
 from flawsmith.pipeline.filtering import Filtered, filter_stages
 from flawsmith.pipeline.gate import Gate, gate_fault, gate_images, gate_stage
 from flawsmith.pipeline.outcome import Outcome, method_counts
-from flawsmith.pipeline.output import DATASET, Writer, all_classes, dataset_stages, write_samples
+from flawsmith.pipeline.output import (
+    DATASET,
+    Writer,
+    all_classes,
+    dataset_stages,
+    made_again,
+    write_samples,
+)
 from flawsmith.pipeline.plan import applied, plan_stage
 from flawsmith.pipeline.pool import only_others, pool_of
 from flawsmith.pipeline.report import Origin, Results, report_stage
@@ -150,7 +157,10 @@ def _outcome(stages: Stages, run: Results, report: Path, samples: Path) -> Outco
         report=report,
         samples=samples,
         sets=run.sets,
-        parts={name: finished(path).labels for name, path in run.sets.items()},
+        parts={
+            name: finished(path, remove=made_again(name, path)).labels
+            for name, path in run.sets.items()
+        },
         methods=tuple(method_counts(m, run.made[m], run.last[m]) for m in run.made),
         distances={str(method): found for method, found in run.distances.items()},
         left_out={str(method): reason for method, reason in run.left_out.items()},

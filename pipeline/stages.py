@@ -16,9 +16,10 @@ from flawsmith.pipeline.costs import COSTS, Costs
 from flawsmith.progress import say
 
 MARK = "run.json"
-# Files of a stage that its seal leaves out: ours of staging, what a person's review changes later,
-# and what a clock said.
-UNSEALED = (JOB, LOCK, MANIFEST, SAMPLES, "times.json")
+# Files of a stage that its seal leaves out: ours of staging, and what a clock said.
+UNSEALED = (JOB, LOCK, "times.json")
+# Of a stage that is a data set itself also what a person's review changes later.
+REVIEWED = (MANIFEST, SAMPLES)
 
 
 @dataclass
@@ -71,7 +72,8 @@ class Stages:
                 with self.costs.timed(name, self.digests[name]):
                     work(stage.path)
                 if folder is None:  # data sets are the user's
-                    seal(stage.path, UNSEALED)
+                    is_data = (stage.path / MANIFEST).is_file()
+                    seal(stage.path, (*UNSEALED, *REVIEWED) if is_data else UNSEALED)
         return path
 
 

@@ -56,6 +56,13 @@ def test_a_window_lies_around_its_defect():
     assert second.masks[1].sum() == 16  # moved into the picture
 
 
+def test_windows_do_not_keep_their_pictures():
+    """They wait for one another; as views each would keep all of its sample."""
+    (window,) = windows_of(marked(200, 300, (0, 100, 150, 10, 12)), 64)
+    for array in (window.image, window.masks, window.near, window.far):
+        assert array.base is None
+
+
 def test_long_defects_take_several_windows_the_fullest_first():
     found = list(windows_of(marked(100, 400, (0, 40, 10, 4, 300), (0, 46, 240, 9, 30)), 64))
     assert len(found) == MOST

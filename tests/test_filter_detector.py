@@ -163,6 +163,18 @@ def test_nobody_judges_what_he_has_learned_from(world):
     assert [watch.judge_of(other, i) for i in (0, 1)] == [1, 0]
 
 
+def test_windows_that_are_kept_do_not_keep_their_pictures(world, monkeypatch):
+    watch, kept = Watch(world[1], SETTINGS, "cpu"), []
+    monkeypatch.setattr(Watch, "_told", lambda self, detector, looks: kept.extend(looks) or [])
+    watch.detectors = [None, None]
+    watch.bare(0)
+    assert len(kept) >= 40
+    assert all(look.image.base is None for look in kept)
+    learned = watch._windows(watch.clean[0], 0, 8)
+    assert len(learned) == 8
+    assert all(image.base is None for image in learned)
+
+
 def test_windows_are_counted_before_they_are_looked_at(world, monkeypatch):
     from flawsmith.evaluate.detectors.knn import Knn
     from flawsmith.pipeline import measuring

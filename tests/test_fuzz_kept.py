@@ -175,6 +175,12 @@ def test_journals(shards, changes) -> None:
 
 OFTEN = {
     "a number too large for a float": ("report", "metrics.jsonl", b'"step": 1,', b'"step": 1e999,'),
+    "a loss of 400 digits": (
+        "losses",
+        "metrics.jsonl",
+        b'{"g_loss": 0.5}',
+        b'{"g_loss": ' + b"9" * 400 + b"}",
+    ),
     "a step beyond any": (
         "report",
         "metrics.jsonl",
@@ -225,7 +231,7 @@ def test_a_resume_names_the_file_and_its_mend_works(whole: Path, tmp_path: Path)
     sealed = sorted(whole.glob(f"stages/**/{SEAL}"))
     assert len(sealed) >= len(SEALED)
     for path in sealed:
-        for name in json.loads(path.read_text()):
+        for name in json.loads(path.read_text())["files"]:
             file = path.parent / name
             content = file.read_bytes()
             file.write_bytes(b" " + content)
@@ -266,9 +272,6 @@ def test_a_folder_without_a_seal_is_read(tmp_path: Path) -> None:
     check_seal(tmp_path)
     (tmp_path / "plan.json").unlink()
     with pytest.raises(InputError, match=r"plan.json: cannot be read"):
-        check_seal(tmp_path)
-    (tmp_path / SEAL).write_text(json.dumps({"../x": "ab"}))
-    with pytest.raises(InputError, match="names no file of this folder"):
         check_seal(tmp_path)
 
 

@@ -199,7 +199,28 @@ def test_parts_that_no_writer_left(tmp_path):
     """Only the format knows what it needs of them: told at the end, and nothing stays."""
     folders = write_shards(tmp_path, 2, to="coco")
     rewrite(folders[0], LINES, lambda lines: lines[0]["part"].pop("annotations"))
-    assert "not flawsmith's" in refusal_of(folders)
+    said = refusal_of(folders)
+    assert said.startswith(
+        f"{folders[0]}: the lines of these shards are not flawsmith's: not as it "
+    )
+    # Nothing of a folder that is gone again, and no class of Python's.
+    assert ".partial" not in said
+    assert "InputError" not in said
+
+
+def test_a_disk_that_fails_is_no_fault_of_the_shards(folders, monkeypatch):
+    """What was joined stays, so that the same call goes on."""
+
+    def read(path):
+        raise InputError("cannot be read: I/O error", where=path) from OSError(5, "I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flawsmith.data.journal.read", read)
+        out = folders[0].parent / "out"
+        with pytest.raises(InputError, match=r"/out\.partial/\S+: cannot be read: I/O error$"):
+            merge(folders, out)
+    assert (out.with_name("out.partial") / "images").is_dir()
+    assert merge(folders, out).linked == 0
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,22 @@ def test_other_images_are_predicted_by_the_kept_weights(checked, sets, monkeypat
     assert path.read_bytes() == before
 
 
+def test_counts_without_their_hash_are_predicted_again(checked, sets, monkeypatch):
+    """By the kept weights: what is changed is not believed, and nothing is trained for it."""
+    done, folder = checked
+    real, _, test = sets
+    monkeypatch.setattr(segment_runs, "train_arm", None)
+    path = folder / "real" / "0" / "counts.json"
+    before = path.read_bytes()
+    content = json.loads(before)
+    content.pop("sha256")
+    content["counts"]["fp"][0][0] += 5
+    path.write_text(json.dumps(content))
+    again = check(real, {}, test, quick(seeds=1), folder, device="cpu")
+    assert again.arms[0].runs == done.arms[0].runs[:1]
+    assert path.read_bytes() == before
+
+
 def test_another_run_s_folder_is_refused(checked, sets):
     _, folder = checked
     real, added, test = sets

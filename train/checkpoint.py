@@ -77,7 +77,7 @@ def load_checkpoint(path: Path, models: Models, optimizers: Optimizers) -> dict[
 
     Raises InputError for one that is cut short, changed, of another version or of other models.
     """
-    state = _read_facts(path)
+    state = read_facts(path)
     tensors = path / TENSORS
     if file_sha256(tensors) != state["sha256"]:
         raise InputError(
@@ -116,7 +116,8 @@ def _clean(folder: Path) -> None:
         shutil.rmtree(path)
 
 
-def _read_facts(path: Path) -> dict[str, Any]:
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return a checkpoint's facts; raises InputError for what is not as it was written."""
     file = path / FACTS
     found = read_json(file)
     state: dict[str, Any] = found if isinstance(found, dict) else {}

@@ -119,6 +119,7 @@ class Watch:
             chosen = clean[int(generator.integers(len(clean)))]
             windows = list(cover(self.real.dataset[chosen], SIDE))
             image, inside = windows[int(generator.integers(len(windows)))]
+            image = image.copy()  # a view would keep the whole picture
             looks[self.judge_of(self.real, chosen)] += [
                 Look(number, plane, image, window.near & inside)
                 for window in windows_of(self.real.dataset[i], SIDE)
@@ -174,7 +175,7 @@ class Watch:
         for i in track(chosen, "detector learns", len(chosen)):
             windows = [image for image, _ in cover(self.real.dataset[i], SIDE)]
             order = generator.permutation(len(windows))[: -(-most // len(chosen))]
-            found += [fitted(windows[k], self.form) for k in order]
+            found += [fitted(windows[k], self.form).copy() for k in order]  # not whole pictures
         return found[:most]
 
 

@@ -91,7 +91,9 @@ def _window(sample: Sample, plane: int, row: int, column: int, size: int) -> Win
     height, width = sample.masks.shape[1:]
     inside = _inside(row, column, height, width, size)
     near, any_near = _around(crop.masks[plane]), _around(np.asarray(crop.masks.any(axis=0)))
-    return Window(plane, crop.image, crop.masks, near & inside, ~any_near & inside)
+    # Windows are kept for a while: as views they would keep their whole pictures.
+    image, masks = crop.image.copy(), crop.masks.copy()
+    return Window(plane, image, masks, near & inside, ~any_near & inside)
 
 
 def _inside(row: int, column: int, height: int, width: int, size: int) -> Masks:
