@@ -1,15 +1,18 @@
 """``python -m flawsmith`` and the console script: exit codes and one-line errors live here."""
 
-import errno
 import os
 import signal
 import sys
 from types import FrameType
 
-from flawsmith.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USER, FlawsmithError, printable
-
-# What the system says of disks and rights, which the user can mend and no program can.
-OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+from flawsmith.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USER,
+    OF_DISKS,
+    FlawsmithError,
+    printable,
+)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 Every message is one line that says what was found, where, and how to mend it.
 """
 
+import errno
 import re
 
 EXIT_OK = 0
@@ -11,6 +12,8 @@ EXIT_USER = 2
 EXIT_INTERRUPTED = 3
 EXIT_GATE = 4
 
+# What the system says of disks and rights, which the user can mend and no program can.
+OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 # Line breaks, terminal escapes, text-direction overrides and halves of broken Unicode.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

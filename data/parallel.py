@@ -24,6 +24,9 @@ T = TypeVar("T")
 WINDOW = 4
 PRELOAD = ["flawsmith.data.build", "flawsmith.data.scan"]
 
+# What load_early named.
+_early: list[str] = []
+_awaited = False
 _task: Callable[[int], Any]
 
 
@@ -41,15 +44,8 @@ def load_early(*modules: str) -> None:
     loads its own. To be called before the first ``ordered_map``; later, and where there is no fork
     server, it changes nothing.
     """
-    context = _context()
-    if context.get_start_method() != "forkserver":
-        return
-    # Only here: not every platform has it.
-    from multiprocessing import forkserver
-
-    context.set_forkserver_preload([*PRELOAD, *modules])
-    with ctrl_c_held_back():
-        forkserver.ensure_running()
+    _early.extend(modules)
+    _context()
 
 
 @contextmanager
@@ -83,10 +79,12 @@ def ordered_map(
         return
     chunks = iter([indices[i : i + chunk] for i in range(0, len(indices), chunk)])
     others = set(multiprocessing.active_children())
+    context = _context()
     pool = ProcessPoolExecutor(
-        workers, mp_context=_context(), initializer=_start_worker, initargs=(task,)
+        workers, mp_context=context, initializer=_start_worker, initargs=(task,)
     )
     try:
+        _await_server(context)
         yield from _stream(pool, chunks, workers * WINDOW)
     except BrokenProcessPool as error:
         # Python's pool ends the workers that it knows of when one dies. One that was just being
@@ -113,7 +111,9 @@ def _stream(pool: ProcessPoolExecutor, chunks: Iterator[range], window: int) -> 
 
 def _submit(pool: ProcessPoolExecutor, chunk: range) -> "Future[list[Any]]":
     try:
-        return pool.submit(_run_chunk, chunk)
+        # A worker half started is none that the pool would wait for: it would find nothing left.
+        with ctrl_c_held_back():
+            return pool.submit(_run_chunk, chunk)
     except (OSError, EOFError) as error:
         # It starts workers as they are needed, and cannot once one has died.
         raise BrokenProcessPool("a worker died while another one was started") from error
@@ -145,11 +145,39 @@ def _run_chunk(indices: range) -> list[Any]:
 
 
 def _context() -> Any:
+    """Return how workers are started; where that is by a fork server, it runs, or loads."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    # Only here: not every platform has it.
+    from multiprocessing import forkserver
+
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context.set_forkserver_preload([*PRELOAD, *_early])
+    with ctrl_c_held_back():
+        forkserver.ensure_running()
     return context
+
+
+def _await_server(context: Any) -> None:
+    """Wait until the fork server has loaded what it is to load, which takes seconds with torch.
+
+    A stop may come meanwhile, and what was asked of the server is started none the less, later: a
+    worker would end in a traceback, as its pool is gone; this process needs nothing.
+    """
+    global _awaited
+    if _awaited or context.get_start_method() != "forkserver":
+        return
+    process = context.Process(target=_do_nothing)
+    try:
+        process.start()
+    except (OSError, EOFError) as error:
+        raise BrokenProcessPool("the fork server died") from error
+    process.join()
+    _awaited = True
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _start_worker(task: Callable[[int], Any]) -> None:

@@ -1,5 +1,6 @@
 """Processes that are one job end together: whichever is lost, stopped, wrong or left alone."""
 
+import errno
 import json
 import os
 import signal
@@ -30,7 +31,10 @@ def start(what, folder):
 
 
 def ended(process):
-    out, complaints = process.communicate(timeout=120)
+    try:
+        out, complaints = process.communicate(timeout=120)
+    finally:
+        process.kill()  # its processes end with it
     assert process.returncode == 0, complaints
     assert complaints == ""
     return json.loads(out)
@@ -58,6 +62,25 @@ def test_one_that_dies_is_named_and_not_waited_for(tmp_path, what):
     assert told["codes"][0] is None
 
 
+def test_one_that_leaves_without_a_word_is_named_and_not_waited_for(tmp_path):
+    told = ended(start("leave", tmp_path))
+    assert told["lost"] == [1, 0]
+    assert told["codes"] == [None, 0]
+
+
+def test_what_the_work_raises_is_never_taken_for_a_lost_launcher(tmp_path):
+    told = ended(start("run out", tmp_path))
+    assert "EOFError: nothing left" in told["words"][1]
+    assert (told["codes"], told["lost"]) == ([None, 1], None)
+
+
+def test_words_may_be_longer_than_a_pipe_takes(tmp_path):
+    size = len(members_helpers.LARGE)
+    told = ended(start("answer at length", tmp_path))
+    assert [len(word) for word in told["words"]] == [3 * size, 2 * size]
+    assert told["codes"] == [0, 2]
+
+
 @pytest.mark.parametrize("to", ["the launcher", "all in its terminal"])
 def test_stopped_while_they_start(tmp_path, to):
     process = start("start slowly", tmp_path)
@@ -77,7 +100,11 @@ def test_they_do_not_outlive_what_started_them(tmp_path):
     wait_for(*files)
     process.kill()
     process.communicate(timeout=60)  # its standard output is theirs, too
-    assert {state_of(int(file.read_text())) for file in files} <= {"Z", "X"}
+    pids = [int(file.read_text()) for file in files]
+    until = time.monotonic() + 1  # a process that is ending closes its files first
+    while not {*map(state_of, pids)} <= {"Z", "X"}:
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_errors_and_bugs_come_back(tmp_path):
@@ -87,9 +114,14 @@ def test_errors_and_bugs_come_back(tmp_path):
     told = ended(start("err", tmp_path))
     assert "ZeroDivisionError" in told["words"][0]
     assert told["codes"] == [1, 0]
+    told = ended(start("fill", tmp_path))
+    assert told["words"][0] == "[Errno 28] No space left on device: 'last.ckpt'"
+    assert "ConnectionResetError" in told["words"][1]  # no disk is to blame
+    assert told["codes"] == [2, 1]
 
 
 BUG = Bug("Connection closed by peer")
+FULL = OSError(errno.ENOSPC, "No space left on device", "last.ckpt")
 LAST = "the same command goes on from the last checkpoint"
 
 
@@ -99,6 +131,9 @@ LAST = "the same command goes on from the last checkpoint"
         ([BUG, None], [1, -9], False, Interrupted, "rank 1 was killed, most likely for lack of"),
         ([None, BUG], [-11, 1], False, Interrupted, f"rank 0 was ended by SIGSEGV; {LAST}"),
         ([None, None], [7, None], False, Interrupted, "by itself, with exit code 7"),
+        ([None, None], [0, None], False, Interrupted, "by itself, with exit code 0"),
+        ([BUG, FULL], [1, 2], False, OSError, "No space left on device: 'last.ckpt'"),
+        ([None, FULL], [-9, 2], False, OSError, "No space left on device: 'last.ckpt'"),
         ([None, None], [-15, None], True, Interrupted, f"stopped; {LAST}"),
         ([BUG, None], [1, -15], True, Interrupted, f"stopped; {LAST}"),
         ([BUG, InputError("no picture")], [1, 2], False, InputError, "no picture"),

@@ -39,23 +39,30 @@ def double(number):
 """
 COMMAND = """
 import signal, sys
-signal.signal(signal.SIGINT, lambda *_: print("asked to stop", flush=True))
-from flawsmith.data.parallel import load_early, ordered_map
-if __name__ == "__main__":
-    load_early("heavy")
+from flawsmith.data.parallel import PRELOAD, load_early, ordered_map
+if sys.argv[1] == "heeds not":
+    signal.signal(signal.SIGINT, lambda *_: print("asked to stop", flush=True))
+def main():
+    PRELOAD.append("heavy") if sys.argv[1] == "never early" else load_early("heavy")
     print("begun", flush=True)
-    import heavy
-    print(list(ordered_map(heavy.double, range(8), 2, chunk=1)), flush=True)
+    if sys.argv[1] == "heeds not":
+        import heavy
+    print(list(ordered_map(abs, range(8), 2, chunk=1)), flush=True)
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
 """
 
 
-def test_heavy_modules_are_loaded_once_for_all_workers(tmp_path: Path) -> None:
-    """And Ctrl-C, which the fork server gets, too, does not end it while it loads them."""
-    (tmp_path / "heavy.py").write_text(HEAVY)
-    (tmp_path / "command.py").write_text(COMMAND)
-    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+def stopped(folder: Path, how: str) -> list[str]:
+    """Return what a command says that is stopped while the fork server loads heavy modules."""
+    (folder / "heavy.py").write_text(HEAVY)
+    (folder / "command.py").write_text(COMMAND)
+    paths = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     job = subprocess.Popen(
-        [sys.executable, str(tmp_path / "command.py")],
+        [sys.executable, str(folder / "command.py"), how],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": paths},
     )  # fmt: skip
@@ -63,8 +70,22 @@ def test_heavy_modules_are_loaded_once_for_all_workers(tmp_path: Path) -> None:
     assert job.stdout.readline() == "begun\n"
     time.sleep(0.5)
     os.killpg(job.pid, signal.SIGINT)
-    told, errors = job.communicate(timeout=60)
-    assert told.splitlines() == ["asked to stop", "[0, 2, 4, 6, 8, 10, 12, 14]"]
+    told, errors = job.communicate(timeout=60)  # also of all that it started
     assert not errors
+    return told.splitlines()
+
+
+def test_heavy_modules_are_loaded_once_for_all_workers(tmp_path: Path) -> None:
+    """And Ctrl-C, which the fork server gets, too, does not end it while it loads them."""
+    assert stopped(tmp_path, "heeds not") == ["asked to stop", "[0, 1, 2, 3, 4, 5, 6, 7]"]
     loaded = (tmp_path / "loaded").read_text().split()
     assert len(loaded) == len(set(loaded)) == 2  # the command and the fork server; no worker
+
+
+@pytest.mark.parametrize("how", ["early", "never early"])
+def test_stopped_while_workers_are_awaited(tmp_path: Path, how: str) -> None:
+    """What was asked of the fork server by then once ended in a traceback, of a worker's.
+
+    Never early: without ``load_early`` once the server itself did.
+    """
+    assert stopped(tmp_path, how) == ["stopped"]

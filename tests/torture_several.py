@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.torture_commands import Case, left
 
 MARK = "FLAWSMITH_SEVERAL"
 # Seconds from a fault to the end of the command, and from there to the end of all its processes.
+# What is waited for before a fault gets LIMIT, too.
 LIMIT, REST = 120.0, 60.0
 # What is sent to whom. A terminal's Ctrl-C goes to all that have not left its group.
 SENT = (
@@ -57,32 +59,44 @@ class Job:
             if parent_of(pid) == self.process.pid and b"spawn_main" in _words(pid)
         ]
 
+    def pause(self, until: float) -> None:
+        """Wait a moment for what is to come; raises Hung if it is later than that."""
+        if time.monotonic() > until:
+            raise Hung(f"nothing came in {LIMIT:g} s: {self._told('.err')}")
+        time.sleep(0.002)
+
     def ended(self) -> Ended:
-        """Wait for its end and that of all its processes; raises Hung, and kills them."""
+        """Wait for its end and that of all its processes; raises Hung."""
         try:
             code = self.process.wait(LIMIT)
-            until = time.monotonic() + REST
-            while self.family():
-                if time.monotonic() > until:
-                    raise Hung(f"left behind: {[*map(_words, self.family())]}")
-                time.sleep(0.02)
         except subprocess.TimeoutExpired as error:
             raise Hung(f"not over after {LIMIT:g} s: {self._told('.err')}") from error
-        finally:
-            for pid in self.family():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self.process.kill()
-            self.process.wait()
+        until = time.monotonic() + REST
+        while self.family():
+            if time.monotonic() > until:
+                raise Hung(f"left behind: {[*map(_words, self.family())]}")
+            time.sleep(0.02)
         seconds = time.monotonic() - self.began
         return Ended(code, self._told(".out"), self._told(".err"), 0, seconds)
+
+    def kill(self) -> None:
+        """End it and all its processes, if they are not over."""
+        self.process.kill()  # first: it starts no more of them
+        self.process.wait()
+        for pid in self.family():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _told(self, suffix: str) -> str:
         return self.log.with_suffix(suffix).read_text("utf-8", "replace")
 
 
-def start(here: Torture, case: Case, work: Path) -> Job:
-    """Start a command on two processes and wait until it heeds signals."""
+@contextmanager
+def started(here: Torture, case: Case, work: Path) -> Iterator[Job]:
+    """Start a command on two processes, wait until it heeds signals, and leave nothing of it.
+
+    Raises Hung if it never heeds them.
+    """
     log = here.root / f"{work.name}-{time.monotonic_ns()}"
     words = [*case.at(here.home.root, work), "--num-processes", "2"]
     # A shell's background job ignores SIGINT, and so would all that it starts.
@@ -97,17 +111,20 @@ def start(here: Torture, case: Case, work: Path) -> Job:
             env={**os.environ, MARK: log.name, "OMP_NUM_THREADS": "1"},
         )
     job = Job(process, log.name, log, time.monotonic())
-    while process.poll() is None and not _catches(process.pid, signal.SIGTERM):
-        time.sleep(0.002)
-    return job
+    try:
+        while process.poll() is None and not _catches(process.pid, signal.SIGTERM):
+            job.pause(job.began + LIMIT)
+        yield job
+    finally:
+        job.kill()
 
 
 def whole_of_two(here: Torture, case: Case) -> tuple[dict[str, str], float]:
     """Return what an undisturbed run on two processes leaves, and its seconds."""
     if case.name not in here.of_two:
         here.home.need(*case.needs)
-        with here.place() as work:
-            done = start(here, case, work).ended()
+        with here.place() as work, started(here, case, work) as job:
+            done = job.ended()
             assert done.code == case.code, done.told
             here.of_two[case.name] = left(work, done.out), done.seconds
     return here.of_two[case.name]
@@ -120,15 +137,15 @@ def lost_process(here: Torture, case: Case, random: np.random.Generator) -> str:
     tree, seconds = whole_of_two(here, case)
     name, whom = SENT[int(random.integers(len(SENT)))]
     with here.place() as work:
-        job = start(here, case, work)
-        after = _wait(job, work, seconds, random)
-        victim = _victim(job, whom)
-        at = time.monotonic() - job.began
-        if victim:
-            with suppress(ProcessLookupError):
-                send = os.killpg if whom == "group" else os.kill
-                send(victim, getattr(signal, name))
-        done = job.ended()
+        with started(here, case, work) as job:
+            after = _wait(job, work, seconds, random)
+            victim = _victim(job, whom)
+            at = time.monotonic() - job.began
+            if victim:
+                with suppress(ProcessLookupError):
+                    send = os.killpg if whom == "group" else os.kill
+                    send(victim, getattr(signal, name))
+            done = job.ended()
         if whom == "launcher" and name == "SIGKILL":
             assert done.code in (-signal.SIGKILL, case.code), (done.code, done.told)
         elif done.code != case.code:  # too late, or stopped
@@ -136,7 +153,8 @@ def lost_process(here: Torture, case: Case, random: np.random.Generator) -> str:
             assert "the same command" in done.told, done.told
             assert name != "SIGKILL" or f"{whom} " in done.told, done.told
         here.sound(case, work)
-        again = start(here, case, work).ended()
+        with started(here, case, work) as job:
+            again = job.ended()
         assert again.code == case.code, (again.code, again.told)
         assert_same(left(work, again.out), tree)
     took = done.seconds - at
@@ -146,28 +164,30 @@ def lost_process(here: Torture, case: Case, random: np.random.Generator) -> str:
 
 
 def _wait(job: Job, work: Path, seconds: float, random: np.random.Generator) -> str:
-    """Wait for any time, or until the processes start, or until they train; say which."""
+    """Wait for any time, or until the processes start or train; say which. Raises Hung."""
     share, kind = float(random.uniform()), int(random.integers(3))
     if kind == 0:
         time.sleep(share * seconds)
         return "any time"
+    until = time.monotonic() + LIMIT
     while job.process.poll() is None:
         if (work / "out" / "metrics.jsonl").is_file() if kind == 2 else job.ranks():
             break
-        time.sleep(0.005)
+        job.pause(until)
     time.sleep(share * (0.1 if share < 0.3 else 1 if kind == 2 else seconds / 2))
     return "training" if kind == 2 else "started"
 
 
 def _victim(job: Job, whom: str) -> int | None:
-    """Return the process of that name, once it is there; None if the command is over."""
+    """Return the process of that name, once it is there; None if all is over. Raises Hung."""
+    until = time.monotonic() + LIMIT
     while job.process.poll() is None:
         if not whom.startswith("rank"):
             return job.process.pid
         ranks = job.ranks()
         if len(ranks) > int(whom[-1]):
             return ranks[int(whom[-1])]
-        time.sleep(0.002)
+        job.pause(until)
     return None
 
 

@@ -28,9 +28,9 @@ def launch(
     """Call ``work(*args)`` in so many processes at once and return the first one's result.
 
     work: a function of a module, picklable, as are ``args`` and the (small) result. One process:
-    it is simply called here, also under ``accelerate launch``. A FlawsmithError of any process is
-    raised here; SIGINT and SIGTERM are handed on. Raises InputError when there are fewer GPUs,
-    Interrupted when stopped or when a process dies.
+    it is simply called here, also under ``accelerate launch``. A FlawsmithError of any process, or
+    an OSError of OF_DISKS, is raised here; SIGINT and SIGTERM are handed on. Raises InputError when
+    there are fewer GPUs, Interrupted when stopped or when a process dies.
     """
     if num_processes == 1:
         _tell_if_alone()
@@ -51,7 +51,7 @@ def launch(
 
 def result_of(ended: Ended) -> Any:
     """Return the first process's result, or raise what stands in its way, causes first."""
-    errors = [word for word in ended.words if isinstance(word, FlawsmithError)]
+    errors = [word for word in ended.words if isinstance(word, (FlawsmithError, OSError))]
     for error in errors:
         if not isinstance(error, Interrupted):
             raise error
@@ -72,8 +72,8 @@ def result_of(ended: Ended) -> Any:
 
 
 def _how(code: int) -> str:
-    """Say how a process died, of its exit code."""
-    if code > 0:
+    """Say how a process ended without a word, of its exit code."""
+    if code >= 0:
         return f"ended by itself, with exit code {code}"
     name = _name_of(-code)
     if name == "SIGKILL":
