@@ -3,8 +3,9 @@
     python benchmarks/growth.py [WORK] [--only NAME,NAME] [--base 24] [--json]
 
 On drawn strips and plate photos. Each command is run in a process of its own, twice where it is
-small. Time is the CPU time of all its processes, so that other jobs on the machine matter little;
-with t = a + b n^k (a: the start-up) three sizes, each four times the one before, give
+small. Time is the CPU time of all its processes, each on one thread (unless OMP_NUM_THREADS says
+otherwise), so that other jobs on the machine matter little; with t = a + b n^k (a: the start-up)
+three sizes, each four times the one before, give
 
     4^k = (t3 - t2) / (t2 - t1)
 
@@ -17,6 +18,7 @@ again goes on.
 import argparse
 import json
 import math
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -241,6 +243,9 @@ def main() -> None:
     if unknown := [name for name in names if name not in CASES]:
         parser.error(f"no case {unknown[0]!r}; one of {', '.join(CASES)}")
     stop_by_signal()
+    # A second thread that waits for the first one spins, and where cores are shared that would be
+    # most of what is counted.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if given.work:
         sys.exit(run(given.work, names, given.base) > 0)
     with tempfile.TemporaryDirectory(prefix="flawsmith-growth-") as folder:
