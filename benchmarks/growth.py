@@ -19,6 +19,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -34,6 +35,8 @@ TIME_SLACK, MEMORY_SLACK = 0.1, 0.05
 # Strips or plates where their number is not what grows.
 FEW = 24
 GROWING = ("strips", "plates", "made", "samples")
+# The exit code of ``stop_by_signal``.
+STOPPED = 128 + signal.SIGTERM
 FIXED = ("few", "other", "run", "gen", "parts")
 
 
@@ -216,6 +219,8 @@ def run(work: Path, names: list[str], base: int) -> int:
             if not kept.is_file():
                 keep(kept, [(n, vars(cost)) for n, cost in measured(CASES[name], inputs)])
         except SystemExit as end:
+            if end.code == STOPPED:
+                raise
             print(f"{name} failed: {end.code}", file=sys.stderr)
             failed += 1
             continue

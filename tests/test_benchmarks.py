@@ -238,6 +238,24 @@ def test_a_case_is_measured_once_and_resumed(tmp_path, monkeypatch, capsys):
     assert memory["reached"]
 
 
+@pytest.mark.parametrize(("code", "goes_on"), [(1, True), ("no disk", True), (143, False)])
+def test_a_case_that_fails_is_told_and_a_signal_ends_all(tmp_path, monkeypatch, code, goes_on):
+    asked = []
+
+    def cost_of(words):
+        asked.append(words[0])
+        sys.exit(code)
+
+    monkeypatch.setattr(growth, "cost_of", cost_of)
+    monkeypatch.setattr(growth.Inputs, "get", lambda inputs, name, n: tmp_path / name)
+    if goes_on:
+        assert growth.run(tmp_path, ["demo", "data info"], 3) == 2
+    else:
+        with pytest.raises(SystemExit):
+            growth.run(tmp_path, ["demo", "data info"], 3)
+    assert asked == (["demo", "data"] if goes_on else ["demo"])
+
+
 def test_scripts_find_their_shared_part_by_themselves():
     command = [sys.executable, str(bench.HERE / "rle.py"), "--help"]
     safe = os.environ | {"PYTHONSAFEPATH": "1"}
