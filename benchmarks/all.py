@@ -8,7 +8,7 @@ fails is named and the rest go on; then the exit code is 1. What was measured is
 command again goes on, ``--again`` measures anew. What a stopped benchmark had done is used only by
 the very same code. A missed goal is told, and is no failure.
 
-Speed and memory take about an hour on two cores and want a machine without other jobs. How well
+Speed and memory take an hour and more on two cores and want a machine without other jobs. How well
 generated data, detectors and generators do is a study of many hours: ``--studies`` adds these.
 ``--quick`` shows in some minutes that all of them work, studies too; its figures are of jobs too
 small to say anything.

@@ -5,8 +5,8 @@
 Runs the command in this process in the folder WORK/run, which is emptied first, and prints a line
 a stage: seconds, and of them the share that was spent in
 
-networks   forward passes, losses, gradients, optimisers, averaged weights; of GANs also the
-           augmentation of what is judged, which gradients flow through
+networks   forward passes, losses, gradients, optimisers, averaged weights; the IoU for the log; of
+           GANs also the augmentation of what is judged, which gradients flow through
 decoding   pictures and masks from files
 crops      windows cut from them, batches, their augmentation
 marks      from a network's answers to the counts or scores of a picture

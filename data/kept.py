@@ -171,6 +171,8 @@ def seal(folder: Path, leave: Iterable[str]) -> None:
     noted in the folder's job.json, if it has one.
     """
     names = {path.name for path in folder.iterdir() if path.is_file()} - {*leave, SEAL}
+    # A desktop's own (.DS_Store), which comes, changes and goes by itself.
+    names = {name for name in names if not name.startswith(".")}
     # What a kill left half-written, maybe of this very file.
     names = {name for name in names if not name.endswith(".new")}
     if names:

@@ -111,7 +111,7 @@ def detect_stages(
         inputs = {**own.model_dump(mode="json"), **work.looked_at}
         try:
             folder = stages.make(f"{STAGE}/{name}", inputs, needs, work)
-        except InputError as error:  # what they say decides nothing: the run goes on without
+        except _Refused as error:  # what they say decides nothing: the run goes on without
             refused.append(f"{name}: {error.what}")
             say(f"note: detectors left out: {refused[-1]}")
             continue
@@ -176,6 +176,10 @@ def _own(chosen: DetectSettings, name: str) -> DetectSettings:
     return own.model_copy(update={"options": options})
 
 
+class _Refused(InputError):
+    """What a detector says of these images; of a stage's files nobody may go on without a word."""
+
+
 @dataclass(frozen=True)
 class _Work:
     learned: Scan
@@ -195,10 +199,11 @@ class _Work:
         from flawsmith.evaluate.detect import judge
         from flawsmith.evaluate.detect_result import write_maps
 
-        runs = folder / TRAININGS
-        found = judge(
-            self.learned, self.test, self.made, self.settings, device=self.device, runs=runs
-        )
+        sets, runs = (self.learned, self.test, self.made), folder / TRAININGS
+        try:
+            found = judge(*sets, self.settings, device=self.device, runs=runs)
+        except InputError as error:
+            raise _Refused(error.what, where=error.where, mend=error.mend) from error
         # The baselines are compared with, not told: they have no stage of their own.
         (one,) = (each for each in found if each.name in self.settings.detectors)
         write_maps([one], folder)

@@ -190,3 +190,13 @@ def test_the_largest_losses_are_drawn(tmp_path: Path) -> None:
     large = f'{{"step": {1 << 53}, "losses": {{"g_loss": -3.4e38, "d_loss": 3.4e38}}}}'
     metrics(tmp_path, GOOD, large)
     assert write_losses(tmp_path).is_file()
+
+
+def test_what_a_desktop_leaves_is_not_sealed(tmp_path: Path) -> None:
+    """It changes and goes by itself, and what it lies beside is as good as before."""
+    (tmp_path / "plan.json").write_text("{}")
+    (tmp_path / ".DS_Store").write_bytes(b"icons")
+    seal(tmp_path, ())
+    assert set(json.loads((tmp_path / SEAL).read_text())["files"]) == {"plan.json"}
+    (tmp_path / ".DS_Store").unlink()
+    check_seal(tmp_path)

@@ -139,6 +139,7 @@ LAST = "the same command goes on from the last checkpoint"
         ([BUG, InputError("no picture")], [1, 2], False, InputError, "no picture"),
         ([Interrupted("at step 3"), InputError("no")], [3, 2], True, InputError, "no"),
         ([Interrupted("at step 3"), BUG], [3, 1], True, Interrupted, "at step 3"),
+        ([None, (None,)], [None, -11], False, Interrupted, f"rank 1 was ended by SIGSEGV; {LAST}"),
         ([BUG, None], [1, None], False, RuntimeError, "closed by peer"),
     ],
 )

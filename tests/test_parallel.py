@@ -40,6 +40,8 @@ def double(number):
 COMMAND = """
 import signal, sys
 from flawsmith.data.parallel import PRELOAD, load_early, ordered_map
+# What a shell starts in the background ignores it, and so does what that starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.argv[1] == "heeds not":
     signal.signal(signal.SIGINT, lambda *_: print("asked to stop", flush=True))
 def main():

@@ -110,6 +110,16 @@ def test_the_same_again_keeps_all_and_says_the_same(source, whole, tmp_path):
     assert not {"detect/knn", "detect/brightness"} & kept
 
 
+def test_a_changed_result_is_refused_not_left_out(source, whole, tmp_path):
+    """That a detector cannot judge these images is a notice; a file that lies is none."""
+    first, words, _ = whole
+    out = shutil.copytree(first, tmp_path / "changed")
+    path = out / "stages" / STAGE / "knn" / RESULT
+    path.write_text(path.read_text() + "\n")
+    said = refusal_of(source, out, *words)
+    assert said.startswith(f"{path}: changed since it was written (mend: remove {path.parent}")
+
+
 def test_stopped_it_goes_on_and_gives_the_same(source, whole, tmp_path, monkeypatch):
     out, (first, words, result) = tmp_path / "stopped", whole
     shutil.copytree(first, out)

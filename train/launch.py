@@ -57,18 +57,25 @@ def result_of(ended: Ended) -> Any:
             raise error
     if lost := ended.lost():
         rank, code = lost
-        raise Interrupted(
-            f"the training process of rank {rank} {_how(code)}; the same command goes on from "
-            "the last checkpoint"
-        )
+        raise _lost(rank, code)
     if errors:
         raise errors[0]
     if all(isinstance(word, tuple) for word in ended.words):
         return ended.words[0][0]
     if ended.stopped:
         raise Interrupted("stopped; the same command goes on from the last checkpoint")
+    for place, (word, end) in enumerate(zip(ended.words, ended.codes, strict=True)):
+        if isinstance(word, tuple) and end:  # at its very end, so that the others were not awaited
+            raise _lost(place, end)
     bugs = [word.trace for word in ended.words if isinstance(word, Bug)]
     raise RuntimeError("\n" + "\n".join(bugs))
+
+
+def _lost(rank: int, code: int) -> Interrupted:
+    return Interrupted(
+        f"the training process of rank {rank} {_how(code)}; the same command goes on from the last "
+        "checkpoint"
+    )
 
 
 def _how(code: int) -> str:
