@@ -39,8 +39,8 @@ from flawsmith.pipeline.stages import Stages
 GOAL = 0.9
 NETWORKS = "networks"
 PARTS = (NETWORKS, "decoding", "crops", "marks", "saving")
-# The stages that train, by the beginning of their names.
-TRAINING = ("segmenters", "gate-runs", "inpaint", "gen-training", "gen-parts")
+# The stages that train, by the first part of their names.
+TRAINS = frozenset({"segmenters", "gate-runs", "inpaint", "gen", "gen-parts"})
 
 
 class Clock:
@@ -165,7 +165,7 @@ def clocked() -> Clock:
 
 def trains(stage: str) -> bool:
     """Tell whether a stage trains a network."""
-    return stage.split("/")[0] in TRAINING
+    return stage.split("/")[0] in TRAINS
 
 
 def shares(clock: Clock, stages: list[str]) -> dict[str, float]:

@@ -10,6 +10,10 @@ import yaml
 
 from flawsmith.benchmarks import stages
 from flawsmith.benchmarks.stages import NETWORKS, Clock, results, rows, shares, table
+from flawsmith.pipeline.candidates import TRAINING
+from flawsmith.pipeline.filtering import FOLDS
+from flawsmith.pipeline.gate import RUNS
+from flawsmith.pipeline.surfaces import CLEAN, DRAWN, stage_of
 from tests.run_helpers import make_source
 from tests.torture_commands import RUN_CONFIG
 
@@ -105,6 +109,16 @@ def test_shares_are_of_a_stage_and_of_all_that_train(clock):
     assert first["more"]["shares"]["none of these"] == 0.25
     assert [one["goal"] for one in found[1:]] == [None] * 3
     assert table(found).splitlines()[1].split()[:5] == ["all", "that", "train", "12.0", "75.0"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "trained"),
+    [(stage_of(CLEAN, ""), True), (stage_of(CLEAN, "anode"), True), (FOLDS, True),
+     (stage_of(DRAWN, ""), False), (TRAINING, True), (f"candidates-{TRAINING}", False),
+     ("gate", False), (f"{RUNS}/real/0", True)],
+)  # fmt: skip
+def test_which_stages_train(stage, trained):
+    assert stages.trains(stage) == trained
 
 
 def test_a_run_is_looked_into(tmp_path):
