@@ -35,9 +35,9 @@ TIME_SLACK, MEMORY_SLACK = 0.1, 0.05
 # Strips or plates where their number is not what grows.
 FEW = 24
 GROWING = ("strips", "plates", "made", "samples")
+FIXED = ("few", "other", "run", "gen", "parts")
 # The exit code of ``stop_by_signal``.
 STOPPED = 128 + signal.SIGTERM
-FIXED = ("few", "other", "run", "gen", "parts")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ ODD = (
     *(KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError),
     RecursionError,
 )
+# Whole numbers up to here a float holds exactly: more steps than any training makes.
+EXACT = 1 << 53
 # What no name of a file in the folder itself has.
 SEPARATORS = frozenset("/\\\0")
 # As many digits as the least whole number that no float holds.

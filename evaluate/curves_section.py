@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from flawsmith.data.images import read_image
+from flawsmith.data.kept import EXACT
 from flawsmith.data.tables import read_json
 from flawsmith.errors import InputError
 from flawsmith.evaluate.curves_plot import Curve, Numbers, plot
@@ -21,8 +22,6 @@ from flawsmith.sample import Image
 # What inpainting writes beside its run.
 VARIETY = "variety.json"
 POINTS = 300
-# What a float holds exactly.
-MOST_STEPS = 1 << 53
 PREVIEW_WIDTH = 1024
 PREVIEW_BYTES = 240_000
 PREVIEW_SHOWS = (
@@ -87,7 +86,7 @@ def read_metrics(path: Path) -> dict[int, dict[str, Any]]:
             step, losses = int(entry["step"]), dict(entry["losses"])
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
             continue
-        if not 0 <= step < MOST_STEPS:
+        if not 0 <= step < EXACT:
             continue
         numbers = {str(name): value for name, value in losses.items() if _is_number(value)}
         rate = entry.get("steps_per_second")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from flawsmith.data.kept import read_kept_lines
+from flawsmith.data.kept import EXACT, read_kept_lines
 from flawsmith.train.files import replace_file
 from flawsmith.train.runs import METRICS
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 PLOT = "losses.png"
 DPI = 110
-# What a float holds exactly; and a little more than float32, in which losses are computed, reaches.
-MOST_STEPS, MOST = 1 << 53, 1e39
+# A little more than float32, in which losses are computed, reaches.
+MOST = 1e39
 # Each panel's title and what it shows, where the run tells it.
 PANELS: tuple[tuple[str, dict[str, str]], ...] = (
     ("losses", {"g_loss": "generator", "d_loss": "critic"}),
@@ -53,7 +53,7 @@ def write_losses(run: Path) -> Path:
 class _Line:
     """What is drawn of a line."""
 
-    step: Annotated[int, Field(ge=0, le=MOST_STEPS)]
+    step: Annotated[int, Field(ge=0, le=EXACT)]
     losses: dict[str, Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]]
 
 

@@ -18,7 +18,7 @@ from flawsmith.gen.training import warnings_of
 from flawsmith.train.checkpoint import FACTS, OWN
 from tests.gen_run_helpers import make_source as make_squares
 from tests.gen_run_helpers import train_squares
-from tests.run_helpers import FLAGS, figures_of, refusal_of, result_of
+from tests.run_helpers import FLAGS, figures_of
 from tests.run_helpers import make_source as make_parts
 from tests.trees import make_folder, tree_hash
 
@@ -35,6 +35,7 @@ def called(*words: object) -> None:
 def told(call: Callable[[], object]) -> str:
     with pytest.raises(InputError) as caught:
         call()
+    assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
@@ -46,57 +47,64 @@ def named(said: str, path: Path) -> Path:
     return Path(found[1])
 
 
-def damaged(path: Path) -> Path:
+def damaged(path: Path) -> None:
     content = json.loads(path.read_text())
     content["made_by"]["refused"] = 7
     path.write_text(json.dumps(content))
-    return path
+
+
+def follow(
+    path: Path, folder: Path, call: Callable[[], object], figures: Callable[[], object]
+) -> None:
+    """Damage a manifest, do what the line says, and find all as it was.
+
+    folder: what is to be removed; call: the command; figures: what it leaves.
+    """
+    before = figures()
+    damaged(path)
+    removed = named(told(call), path)
+    assert removed == folder
+    shutil.rmtree(removed)
+    call()
+    assert figures() == before
 
 
 @pytest.mark.parametrize("name", ["train", "test"])
 def test_parts_of_a_split(tmp_path: Path, name: str) -> None:
-    words = ("data", "split", make_folder(tmp_path / "in"), tmp_path / "out")
-    called(*words)
-    before = tree_hash(tmp_path / "out")
-    path = damaged(tmp_path / "out" / name / MANIFEST)
-    removed = named(told(lambda: called(*words)), path)
-    assert removed == tmp_path / "out"
-    shutil.rmtree(removed)
-    called(*words)
-    assert tree_hash(tmp_path / "out") == before
+    source, out = make_folder(tmp_path / "in"), tmp_path / "out"
+
+    def split() -> None:
+        called("data", "split", source, out)
+
+    split()
+    follow(out / name / MANIFEST, out, split, lambda: tree_hash(out))
 
 
 def test_parts_of_plates(tmp_path: Path) -> None:
-    jobs.write_demo(tmp_path / "in", kind="plates", count=2, scale=0.1, seed=3, workers=1)
-    words = ("data", "plates", tmp_path / "in", tmp_path / "out")
-    called(*words)
-    before = tree_hash(tmp_path / "out")
+    source, out = tmp_path / "in", tmp_path / "out"
+    jobs.write_demo(source, kind="plates", count=2, scale=0.1, seed=3, workers=1)
+
+    def crop() -> None:
+        called("data", "plates", source, out)
+
+    crop()
     for name in ("anode", "glass"):
-        path = damaged(tmp_path / "out" / name / MANIFEST)
-        removed = named(told(lambda: called(*words)), path)
-        assert removed == tmp_path / "out"
-        shutil.rmtree(removed)
-        called(*words)
-        assert tree_hash(tmp_path / "out") == before
+        follow(out / name / MANIFEST, out, crop, lambda: tree_hash(out))
 
 
 def test_data_sets_of_a_run(tmp_path: Path) -> None:
     """A stage's candidates, and the data set that the run is for."""
     out = tmp_path / "out"
-    words = (make_parts(tmp_path / "in"), out, "--features", "none", *FLAGS)
-    result_of(*words)
-    before = figures_of(out)
+    words = ("run", make_parts(tmp_path / "in"), out, "--features", "none", *FLAGS)
+    called(*words)
     for inner, folder in (
         ("stages/candidates-paste/data", "stages/candidates-paste"),
         ("dataset/train", "dataset"),
         ("dataset/synthetic", "dataset"),
     ):
-        path = damaged(out / inner / MANIFEST)
-        removed = named(refusal_of(*words), path)
-        assert removed == out / folder
-        shutil.rmtree(removed)
-        result_of(*words)
-        assert figures_of(out) == before
+        follow(
+            out / inner / MANIFEST, out / folder, lambda: called(*words), lambda: figures_of(out)
+        )
 
 
 def change_state(checkpoint: Path, **changes: Any) -> None:
