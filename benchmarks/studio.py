@@ -28,6 +28,7 @@ from urllib.parse import quote, urlsplit
 
 import numpy as np
 
+import flawsmith.studio
 from flawsmith.benchmarks.shared import result, tell
 from flawsmith.data.images import write_png
 from flawsmith.data.manifest import write_manifest
@@ -38,8 +39,8 @@ CONNECTIONS = 6
 SCREEN = 30
 DISTINCT = 50
 SHAPE = (64, 96)
-SCRIPTS = ("main", "page", "list", "mask", "easel", "paint", "review", "see")
-ASSETS = ("", "studio.css", *(f"{name}.js" for name in SCRIPTS))
+STATIC = Path(flawsmith.studio.__file__).parent / "static"
+ASSETS = ("", "studio.css", *sorted(path.name for path in STATIC.glob("*.js")))
 
 
 def make_candidates(root: Path, count: int) -> Path:

@@ -1,6 +1,7 @@
 """Folders that a studio opens, and a client that speaks to it without a socket."""
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from click.testing import CliRunner, Result
 from starlette.testclient import TestClient
 
+from flawsmith.cli import cli
+from flawsmith.data import review
 from flawsmith.studio import server
 from flawsmith.studio.app import build_app, open_paint, open_state
 from flawsmith.studio.guard import Guard
@@ -39,6 +43,18 @@ def make_run(root: Path, steps: int = 4) -> tuple[Path, Path]:
     source = make_source(root / "shapes")
     train_shapes(source, root / "run", steps=steps)
     return root / "run", source
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+
+
+def choices(folder: Path) -> list[str | None]:
+    return [review.choice_of(line["meta"]) for line in lines_of(folder)]
+
+
+def run_filter(*words: object) -> Result:
+    return CliRunner().invoke(cli, ["filter", *map(str, words), "--no-segmenter", "--workers", "1"])
 
 
 def client_of(opened: Opened, cache: Path, **named: Any) -> TestClient:

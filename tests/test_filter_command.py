@@ -9,17 +9,10 @@ from flawsmith.cli import cli
 from flawsmith.data import build as engine
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import InputError
-from flawsmith.evaluate.features import Extractor
 from flawsmith.evaluate.filtering.job import read_accepted
 from tests.augment_helpers import part, surface, write_scan
-from tests.eye import Eye
+from tests.eye import eye  # noqa: F401
 from tests.filter_helpers import CLASSES, real_parts
-
-
-@pytest.fixture(autouse=True)
-def eye(monkeypatch, tmp_path):
-    monkeypatch.setattr(Extractor, "network", lambda self, device="auto": Eye())
-    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")

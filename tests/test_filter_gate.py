@@ -9,24 +9,17 @@ from click.testing import CliRunner
 from flawsmith.cli import cli
 from flawsmith.data.formats import read_dataset
 from flawsmith.errors import DoesNotHelp, InputError, Interrupted
-from flawsmith.evaluate.features import Extractor
 from flawsmith.evaluate.filtering import gate, job
 from flawsmith.evaluate.filtering.reasons import REFUSED, SURPLUS
 from flawsmith.evaluate.read_once import ReadOnce
 from flawsmith.evaluate.segment import judge
 from tests.augment_helpers import write_scan
-from tests.eye import Eye
+from tests.eye import eye  # noqa: F401
 from tests.feature_helpers import one_thread  # noqa: F401
 from tests.filter_helpers import CLASSES, drawn, real_parts
 from tests.gate_helpers import made_up
 
 HELPS = {"real+filtered": 0.2, "real+random": 0.1}
-
-
-@pytest.fixture(autouse=True)
-def eye(monkeypatch, tmp_path):
-    monkeypatch.setattr(Extractor, "network", lambda self, device="auto": Eye())
-    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
