@@ -3,7 +3,8 @@
     python benchmarks/growth.py [WORK] [--only NAME,NAME] [--base 24] [--json]
 
 On drawn strips and plate photos. Each command is run in a process of its own, twice where it is
-small. Time is the CPU time of all its processes, each on one thread (unless OMP_NUM_THREADS says
+small, on one core and so with one worker: the start of more would hide what so few samples cost.
+Time is the CPU time of all its processes, each on one thread (unless OMP_NUM_THREADS says
 otherwise), so that other jobs on the machine matter little; with t = a + b n^k (a: the start-up)
 three sizes, each four times the one before, give
 
@@ -251,6 +252,8 @@ def main() -> None:
     # A second thread that waits for the first one spins, and where cores are shared that would be
     # most of what is counted.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     if given.work:
         sys.exit(run(given.work, names, given.base) > 0)
     with tempfile.TemporaryDirectory(prefix="flawsmith-growth-") as folder:

@@ -6,6 +6,7 @@ of run lengths in the same order, beginning with the background: the two differ 
 cumulative sum. pycocotools is the tests' oracle for the rows; used for them it took far longer.
 """
 
+import json
 import re
 import warnings
 
@@ -17,8 +18,8 @@ from flawsmith.errors import InputError
 
 Mask = NDArray[np.bool_]
 DIGITS = re.compile(r"[0-9 ]+")
-# Whole numbers below this are exact as floats.
-EXACT = 2.0**53
+# No image has so many pixels, and sums of two such numbers do not wrap around.
+BEYOND = 2**53
 
 
 def decode_severstal(text: str, height: int, width: int) -> Mask:
@@ -31,11 +32,7 @@ def decode_severstal(text: str, height: int, width: int) -> Mask:
         return np.zeros((height, width), bool)
     if not DIGITS.fullmatch(text):
         raise InputError("run-length row holds something else than whole numbers and spaces")
-    # Parsed as floats, numbers of any length stay large instead of wrapping around.
-    parsed = np.fromstring(text, dtype=np.float64, sep=" ")
-    if parsed.max() >= EXACT:
-        raise InputError("run-length row holds a number beyond any image")
-    numbers = parsed.astype(np.int64)
+    numbers = _whole_numbers(text)
     if len(numbers) % 2:
         raise InputError(f"run-length row has {len(numbers)} numbers; they come in pairs")
     starts, lengths = numbers[::2] - 1, numbers[1::2]
@@ -56,6 +53,21 @@ def decode_severstal(text: str, height: int, width: int) -> Mask:
     counts[-1] = height * width - ends[-1]
     marked = np.arange(len(counts)) % 2 == 1
     return np.repeat(marked, counts).reshape(width, height).T
+
+
+def _whole_numbers(text: str) -> NDArray[np.int64]:
+    """Return the numbers of a text of digits and spaces."""
+    # JSON's parser is C, and takes a third of the time of numpy's own for text.
+    listed = f"[{','.join(text.split())}]"
+    try:
+        numbers = np.array(json.loads(listed), np.int64)
+    except json.JSONDecodeError:
+        raise InputError("run-length row holds a number with leading zeros") from None
+    except (ValueError, OverflowError):
+        numbers = None
+    if numbers is None or numbers.max() >= BEYOND:
+        raise InputError("run-length row holds a number beyond any image")
+    return numbers
 
 
 def encode_severstal(mask: Mask) -> str:

@@ -119,6 +119,8 @@ def test_views_into_larger_arrays_are_encoded_by_their_own_pixels(
         ("999999999999999999 999999999999999999", "beyond any image"),
         ("1 18446744073709551617", "beyond any image"),
         ("1" * 5000 + " 1", "beyond any image"),
+        ("01 2", "leading zeros"),
+        ("1 2 7 00", "leading zeros"),
     ],
 )
 def test_bad_rows_are_refused(row: str, words: str) -> None:
