@@ -64,12 +64,12 @@ CASES = {
     "data convert": Case("data convert {strips} {out} --to folder", 2),
     "data split": Case("data split {strips} {out}", 2),
     "data plates": Case("data plates {plates} {out} --whole"),
-    "augment classical": Case("augment {few} {out} --method classical --count {n}", 2),
-    "augment paste": Case("augment {few} {out} --method paste --count {n}", 2),
-    "augment procedural": Case("augment {few} {out} --method procedural --count {n}", 2),
-    "inpaint apply": Case("inpaint apply {run} {few} {out} --count {n} --device cpu"),
-    "gen sample": Case("gen sample {gen} {out} --count {n} --device cpu", 16),
-    "gen select": Case("gen select {samples} {out} --real {few} --device cpu --cache {cache}", 2),
+    "augment classical": Case("augment {few} {out} --method classical --count {n}", 8),
+    "augment paste": Case("augment {few} {out} --method paste --count {n}", 8),
+    "augment procedural": Case("augment {few} {out} --method procedural --count {n}", 8),
+    "inpaint apply": Case("inpaint apply {run} {few} {out} --count {n} --device cpu", 4),
+    "gen sample": Case("gen sample {gen} {out} --count {n} --device cpu", 64),
+    "gen select": Case("gen select {samples} {out} --real {few} --device cpu --cache {cache}", 4),
     "gen assemble": Case(
         "gen assemble --anode {parts}/anode --glass {parts}/glass --cathode {parts}/cathode {out} "
         "--count {n}",
