@@ -23,7 +23,7 @@ demo: $(VENV)/ready
 	@echo "what the painter learned in 300 steps: $(DEMO)/sheet.png"
 
 test: $(VENV)/ready supply lint types
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 # All of it. What could not be done without the network is said, and is no pass.
 check: test licences-check

@@ -7,7 +7,6 @@ cumulative sum. pycocotools is the tests' oracle for the rows; used for them it 
 """
 
 import json
-import re
 import warnings
 
 import numpy as np
@@ -17,7 +16,7 @@ from pycocotools import mask as coco_mask
 from flawsmith.errors import InputError
 
 Mask = NDArray[np.bool_]
-DIGITS = re.compile(r"[0-9 ]+")
+ALLOWED = b"0123456789 "
 # No image has so many pixels, and sums of two such numbers do not wrap around.
 BEYOND = 2**53
 
@@ -30,7 +29,7 @@ def decode_severstal(text: str, height: int, width: int) -> Mask:
     """
     if not text.strip():
         return np.zeros((height, width), bool)
-    if not DIGITS.fullmatch(text):
+    if text.encode("utf-8", "surrogatepass").translate(None, ALLOWED):
         raise InputError("run-length row holds something else than whole numbers and spaces")
     numbers = _whole_numbers(text)
     if len(numbers) % 2:
@@ -51,16 +50,19 @@ def decode_severstal(text: str, height: int, width: int) -> Mask:
     counts = np.empty(len(numbers) + 1, np.int64)
     counts[0], counts[1::2], counts[2:-1:2] = starts[0], lengths, starts[1:] - ends[:-1]
     counts[-1] = height * width - ends[-1]
-    marked = np.arange(len(counts)) % 2 == 1
+    marked = np.zeros(len(counts), bool)
+    marked[1::2] = True
     return np.repeat(marked, counts).reshape(width, height).T
 
 
 def _whole_numbers(text: str) -> NDArray[np.int64]:
     """Return the numbers of a text of digits and spaces."""
-    # JSON's parser is C, and takes a third of the time of numpy's own for text.
-    listed = f"[{','.join(text.split())}]"
+    text = text.strip(" ")
+    if "  " in text:
+        text = " ".join(text.split())
     try:
-        numbers = np.array(json.loads(listed), np.int64)
+        # JSON's parser is C, and takes a third of the time of numpy's own for text.
+        numbers = np.array(json.loads(f"[{text.replace(' ', ',')}]"), np.int64)
     except json.JSONDecodeError:
         raise InputError("run-length row holds a number with leading zeros") from None
     except (ValueError, OverflowError):
@@ -81,8 +83,8 @@ def encode_severstal(mask: Mask) -> str:
     numbers = np.empty(len(bounds), np.int64)
     numbers[::2] = bounds[::2] + first + 1
     numbers[1::2] = bounds[1::2] - bounds[:-1:2]
-    # A list's own text is the quickest way to many decimal numbers.
-    return str(numbers.tolist())[1:-1].replace(",", "")
+    # One format of them all is the quickest way to many decimal numbers.
+    return ("%d " * len(numbers))[:-1] % tuple(numbers.tolist())
 
 
 def _marked_span(mask: Mask) -> tuple[int, Mask]:
@@ -96,12 +98,10 @@ def _marked_span(mask: Mask) -> tuple[int, Mask]:
         first_column = int(columns[0])
         mask = mask[:, first_column : columns[-1] + 1]
     flat = mask.ravel(order="F")
-    # Searching bytes from either end is far quicker than numpy's reductions.
-    content = flat.tobytes()
-    first, last = content.find(1), content.rfind(1)
-    if first < 0:
-        return 0, np.zeros(0, bool)
-    return first_column * mask.shape[0] + first, flat[first : last + 1]
+    first = int(flat.argmax()) if len(flat) else 0
+    # numpy finds the first one quickly, but not the last.
+    pixels = flat[first : first + 1 + flat[first:].tobytes().rfind(1)]
+    return first_column * mask.shape[0] + first, pixels
 
 
 def decode_counts(counts: list[int], height: int, width: int) -> Mask:
