@@ -22,6 +22,7 @@ demo: $(VENV)/ready
 	@echo "report:   $(DEMO)/run/report.html"
 	@echo "what the painter learned in 300 steps: $(DEMO)/sheet.png"
 
+# A file stays in one process: what its tests share is made once.
 test: $(VENV)/ready supply lint types
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 

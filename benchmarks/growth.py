@@ -3,7 +3,8 @@
     python benchmarks/growth.py [WORK] [--only NAME,NAME] [--base 24] [--json]
 
 On drawn strips and plate photos. Each command is run in a process of its own, twice where it is
-small, on one core and so with one worker: the start of more would hide what so few samples cost.
+small, on one core (on Linux) and so with one worker: the start of more would hide what so few
+samples cost.
 Time is the CPU time of all its processes, each on one thread (unless OMP_NUM_THREADS says
 otherwise), so that other jobs on the machine matter little; with t = a + b n^k (a: the start-up)
 three sizes, each four times the one before, give
@@ -23,6 +24,7 @@ import os
 import signal
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,7 +217,9 @@ def run(work: Path, names: list[str], base: int) -> int:
     inputs, failed = Inputs(work, base), 0
     (work / "inputs").mkdir(parents=True, exist_ok=True)
     for name in names:
-        kept = work / "told" / f"{name.replace(' ', '_')}-{base}.json"
+        # Another form of the case is another measurement.
+        form = zlib.crc32(repr(CASES[name]).encode())
+        kept = work / "told" / f"{name.replace(' ', '_')}-{base}-{form:08x}.json"
         try:
             if not kept.is_file():
                 keep(kept, [(n, vars(cost)) for n, cost in measured(CASES[name], inputs)])

@@ -1,4 +1,4 @@
-"""The studio's walls: its own address alone, a token in every call, no path out, limits."""
+"""The studio's walls: its own address alone, a token in every call, no path out."""
 
 import pytest
 

@@ -168,7 +168,8 @@ def test_answers_that_come_late_change_nothing(tab: Browser, painting: tuple[str
     held = "/picture$|bank$/.test(path) && !freed"
     tab.run("window.inner = fetch; window.freed = false; window.free = [];"
             f"window.fetch = (path, ...rest) => {held}"
-            " ? new Promise((yes) => { free.push(() => yes(inner(path, ...rest))); freed = true; })"
+            " ? new Promise((yes) => { freed = true; free.push(() => inner(path, ...rest)"
+            ".then(one => { yes(one); return one.clone().blob().then(all => all.size); })); })"
             " : inner(path, ...rest)")  # fmt: skip
     name = "document.getElementById('canvas').getAttribute('aria-label')"
     click = "(() => {{ const tile = document.querySelector('#pictures .tile[data-place=\"{}\"]');"
@@ -177,7 +178,7 @@ def test_answers_that_come_late_change_nothing(tab: Browser, painting: tuple[str
     # The first one's answer is held back until the second picture is there.
     tab.until(f"{name}.startsWith('Picture {second} ')")
     tab.run("free.pop()()")
-    tab.run("new Promise(later => setTimeout(later, 300))")
+    tab.run("new Promise(later => setTimeout(later, 100))")
     assert tab.run(name).startswith(f"Picture {second} ")
     # Masks of the bank that come when another tool is taken show no ghost.
     tab.run("freed = false")

@@ -1,4 +1,4 @@
-"""Review: decisions on the disk at once, through kills and two tabs; a filter that heeds them."""
+"""Review: decisions on the disk at once, through kills and two tabs; what is shown of each."""
 
 import json
 import os

@@ -13,6 +13,7 @@ const scale = () => Number($("scale").value) / 100;
 
 export function aim(point) {
   centre = point;
+  if (desk.tool === "stamp") show();
   desk.easel.draw();
 }
 
@@ -53,7 +54,6 @@ export async function offer() {
     const pick = () => {
       for (const other of $("bank").children) other.setAttribute("aria-selected", String(other === cell));
       stamp = one;
-      if (desk.tool === "stamp") show();
       aim(centre ?? penPoint());
     };
     cell.addEventListener("click", pick);

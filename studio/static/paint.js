@@ -15,7 +15,9 @@ const DROPPED = 128 * 2 ** 20; // bytes; the server takes no more
 
 let list;
 let ids = [];
-let choosing = 0; // counts choices: an answer to an earlier one comes too late
+// Counted, as an answer to an earlier request comes too late.
+let listing = 0;
+let choosing = 0;
 
 export async function open() {
   const about = desk.about = await ask("api/paint/about");
@@ -32,7 +34,9 @@ export async function open() {
 }
 
 async function pictures(wanted) {
+  const own = ++listing;
   const told = await ask("api/paint/pictures");
+  if (own !== listing) return;
   ids = told.ids;
   $("pictures-note").textContent = told.notices.join(" ") || `${ids.length} clean pictures`;
   const at = Math.max(0, ids.indexOf(wanted));
@@ -44,8 +48,10 @@ async function choose(at) {
   list.select(at);
   const own = ++choosing;
   const name = ids[at];
-  const answer = await call(`p/${encodeURIComponent(name)}/picture`);
-  const image = await createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" });
+  const image = await pictureOf(name).catch((error) => {
+    if (own === choosing) list.select(ids.indexOf(desk.picture));
+    throw error;
+  });
   if (own !== choosing) return;
   stop();
   forget();
@@ -53,6 +59,11 @@ async function choose(at) {
   desk.easel.put(image, new Mask(image.width, image.height), desk.about.colours);
   $("canvas").setAttribute("aria-label", `Picture ${name} to draw on, ${image.width} by ${image.height} pixels`);
   buttons();
+}
+
+async function pictureOf(name) {
+  const answer = await call(`p/${encodeURIComponent(name)}/picture`);
+  return createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" });
 }
 
 function wire() {

@@ -72,8 +72,9 @@ async function paint() {
     if (own.signal.aborted) return;
     put(patch, ` in ${((performance.now() - start) / 1000).toFixed(2)} s`);
   } catch (error) {
+    if (own.signal.aborted) return;
     // What is shown is of an older mask, and this one has no painting.
-    if (busy === own && error.name !== "AbortError") unpainted();
+    unpainted();
     throw error;
   } finally {
     if (busy === own) {
@@ -126,7 +127,7 @@ export async function eight() {
   $("strip").replaceChildren(...cells);
   $("strip").hidden = false;
   await Promise.all(asked.map(async (one, i) => {
-    const patch = await patchOf(one, own.signal);
+    const patch = await patchOf(one, own.signal).catch((error) => { if (!own.signal.aborted) throw error; });
     if (own.signal.aborted) return;
     cells[i].firstChild.replaceWith(strip(desk.easel, patch, 24));
     cells[i].disabled = false;
