@@ -7,6 +7,8 @@ import numpy as np
 from flawsmith.evaluate.overlap import Counts
 from tests.run_helpers import result_of, run
 
+# The arms of a gate without others.
+GATE = ("real", "real+filtered")
 # One thread and few steps: seconds a run. No distances: they need more samples.
 SMALL = {
     "count": 10,
@@ -28,6 +30,10 @@ def config_of(folder, **changes):
     path = folder / "run.yaml"
     path.write_text(json.dumps({**SMALL, **changes}))
     return ("--config", path, "--device", "cpu")
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def gated(*words, workers=1):

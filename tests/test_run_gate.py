@@ -10,12 +10,10 @@ import torch
 from flawsmith.errors import EXIT_GATE, EXIT_INTERRUPTED, DoesNotHelp, InputError, Interrupted
 from flawsmith.evaluate.segment import SegmentCheck
 from flawsmith.evaluate.segmenter.task import SegmentTask
-from tests.gate_helpers import config_of, gated
+from tests.gate_helpers import GATE, config_of, gated, lines_of
 from tests.killing import run_until
 from tests.report_helpers import Page
 from tests.run_helpers import check_sets, figures_of, make_source, spoil_tests
-
-GATE = ("real", "real+filtered")
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +28,6 @@ def whole(source):
     out = source.parent / "whole"
     done = gated(source, out, *config_of(source.parent), "--json")
     return out, done
-
-
-def lines_of(path):
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def test_not_accepted(source, whole):

@@ -9,20 +9,14 @@ from flawsmith.data.images import write_png
 from flawsmith.errors import DoesNotHelp
 from flawsmith.evaluate.segment import SegmentCheck
 from flawsmith.evaluate.segment_curve import Curve
-from tests.gate_helpers import config_of, gated, made_up, told_by
+from tests.gate_helpers import GATE, config_of, gated, lines_of, made_up, told_by
 from tests.report_helpers import Page
 from tests.run_helpers import check_sets, make_source
-
-GATE = ("real", "real+filtered")
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     return make_source(tmp_path_factory.mktemp("run") / "parts", each=10)
-
-
-def lines_of(path):
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 @pytest.fixture
